@@ -1,0 +1,84 @@
+/* buf.h - bytes that grow up to a ceiling fixed at the start
+ *
+ * The only growable memory that a sender's bytes may steer. The text is always
+ * followed by a NUL that len does not count, so data can be printed, but it
+ * may hold NULs itself: lengths travel with bytes.
+ */
+#ifndef HOOKCGI_BUF_H
+#define HOOKCGI_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Borrowed bytes. data may be NULL only when len is 0. */
+struct slice {
+	const char *data;
+	size_t len;
+};
+
+struct buf {
+	char *data;  /* owned; NULL until the first byte is added */
+	size_t len;  /* bytes in use */
+	size_t size; /* bytes allocated */
+	size_t max;  /* len never exceeds this */
+};
+
+static inline struct slice
+slice_of(const char *text)
+{
+	struct slice s = { text, text != NULL ? strlen(text) : 0 };
+	return s;
+}
+
+static inline bool
+slice_equal(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* Not for secrets: see crypto_equal(). */
+static inline bool
+slice_is(struct slice a, const char *text)
+{
+	return slice_equal(a, slice_of(text));
+}
+
+/* An empty buffer that will hold at most max bytes; allocates nothing. */
+void buf_init(struct buf *buf, size_t max);
+
+/* Free the memory; the buffer is empty and usable again. */
+void buf_free(struct buf *buf);
+
+/* As buf_free(), and overwrite what it held first. */
+void buf_free_secret(struct buf *buf);
+
+/* Forget the contents, keep the memory. */
+void buf_clear(struct buf *buf);
+
+/*
+ * Make room for more bytes behind len without changing it, so that the caller
+ * may write there and then raise len (buf_text() and buf_take() put the NUL).
+ * What a small buffer (4 KiB) held is wiped where it was when it moves.
+ * false: over max, or no memory; the buffer is unchanged.
+ */
+bool buf_reserve(struct buf *buf, size_t more) __attribute__((warn_unused_result));
+
+/* Append; false (over max, or no memory) leaves the buffer unchanged. data must
+ * not point into the buffer itself. */
+bool buf_append(struct buf *buf, const void *data, size_t len);
+bool buf_append_slice(struct buf *buf, struct slice slice);
+bool buf_append_text(struct buf *buf, const char *text);
+bool buf_append_char(struct buf *buf, char c);
+bool buf_appendf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The contents, borrowed until the buffer changes. */
+struct slice buf_slice(const struct buf *buf);
+
+/* The contents as a NUL-terminated string, "" when empty, borrowed likewise. */
+const char *buf_text(const struct buf *buf);
+
+/* Hand the memory over to the caller (free()), never NULL; the buffer is empty. */
+char *buf_take(struct buf *buf);
+
+#endif
