@@ -1,0 +1,322 @@
+/* message.c - one received request, as templates and signatures see it
+ *
+ * Lookups walk the server's variables each time: there are about forty, a
+ * request needs a handful of them, and an index would cost more than it saves.
+ * What the servers really put into them was measured; the traps are noted where
+ * they matter.
+ */
+#include "message.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "alloc.h"
+#include "form.h"
+#include "json.h"
+
+/* Twice what any of the servers accepts as a request line. */
+#define URL_MAX 16384
+
+void
+message_init(struct message *message, char *const *variables, struct slice body)
+{
+	memset(message, 0, sizeof *message);
+	message->variables = variables;
+	message->body = body;
+	message->kind = MESSAGE_BODY_UNREAD;
+	buf_init(&message->url, URL_MAX);
+}
+
+void
+message_free(struct message *message)
+{
+	if (message == NULL)
+		return;
+	leaves_free(message->leaves);
+	buf_free(&message->url);
+	memset(message, 0, sizeof *message);
+}
+
+/* The value when entry is "name=value", else NULL. */
+static const char *
+value_of(const char *entry, const char *name, size_t name_len)
+{
+	if (strncmp(entry, name, name_len) == 0 && entry[name_len] == '=')
+		return entry + name_len + 1;
+	return NULL;
+}
+
+const char *
+message_variable(const struct message *message, const char *name)
+{
+	size_t name_len = strlen(name);
+
+	for (char *const *entry = message->variables; entry != NULL && *entry != NULL; entry++) {
+		const char *value = value_of(*entry, name, name_len);
+		if (value != NULL)
+			return value;
+	}
+	return NULL;
+}
+
+/* A variable's value, "" when it is absent. */
+static const char *
+variable_or_empty(const struct message *message, const char *name)
+{
+	const char *value = message_variable(message, name);
+
+	return value != NULL ? value : "";
+}
+
+enum message_found
+message_header(const struct message *message, const char *variable, struct slice *value_out)
+{
+	struct slice found = { NULL, 0 };
+	size_t name_len;
+
+	/* RFC 3875 4.1.3 gives the content type a variable of its own; nginx sends both. */
+	if (strcmp(variable, "HTTP_CONTENT_TYPE") == 0)
+		variable = "CONTENT_TYPE";
+	name_len = strlen(variable);
+	for (char *const *entry = message->variables; entry != NULL && *entry != NULL; entry++) {
+		const char *value = value_of(*entry, variable, name_len);
+		if (value == NULL || *value == '\0')
+			continue;
+		if (found.data != NULL)
+			return MESSAGE_REPEATED;
+		found = slice_of(value);
+	}
+	if (found.data == NULL)
+		return MESSAGE_ABSENT;
+	*value_out = found;
+	return MESSAGE_FOUND;
+}
+
+char *
+message_header_variable(const char *header)
+{
+	static const char prefix[] = "HTTP_";
+	size_t len = strlen(header);
+	char *variable = xmalloc(sizeof prefix + len);
+
+	memcpy(variable, prefix, sizeof prefix);
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)header[i];
+		/* Not only "-": lighttpd folds every other character too ("WM_SEC.SIGNATURE"). */
+		variable[sizeof prefix - 1 + i] = isalnum(c) ? (char)toupper(c) : '_';
+	}
+	variable[sizeof prefix - 1 + len] = '\0';
+	return variable;
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* "Application/JSON; charset=utf-8": the part before the parameters. */
+static struct slice
+media_type(const struct message *message)
+{
+	const char *text = variable_or_empty(message, "CONTENT_TYPE");
+	struct slice type = { text, 0 };
+
+	while (is_blank(*type.data))
+		type.data++;
+	type.len = strcspn(type.data, ";");
+	while (type.len > 0 && is_blank(type.data[type.len - 1]))
+		type.len--;
+	return type;
+}
+
+/* Media types are compared without regard to case (RFC 9110 8.3.1). */
+static bool
+type_is(struct slice type, const char *name)
+{
+	return type.len == strlen(name) && strncasecmp(type.data, name, type.len) == 0;
+}
+
+static bool
+type_is_json(struct slice type)
+{
+	static const char suffix[] = "+json"; /* RFC 6839 3.1 */
+	size_t suffix_len = sizeof suffix - 1;
+
+	if (type_is(type, "application/json") || type_is(type, "text/json"))
+		return true;
+	return type.len > suffix_len &&
+	       strncasecmp(type.data + type.len - suffix_len, suffix, suffix_len) == 0;
+}
+
+/* Senders that say nothing, or text/plain, about their JSON are common; no form
+ * or XML document begins like this. */
+static bool
+body_looks_json(struct slice body)
+{
+	size_t i = 0;
+
+	while (i < body.len &&
+		(is_blank(body.data[i]) || body.data[i] == '\n' || body.data[i] == '\r'))
+		i++;
+	return i < body.len && (body.data[i] == '{' || body.data[i] == '[');
+}
+
+static enum message_body
+read_json(struct message *message)
+{
+	switch (json_parse(message->body, message->leaves, message->reason)) {
+	case JSON_OK: return MESSAGE_BODY_JSON;
+	case JSON_INVALID: return MESSAGE_BODY_INVALID;
+	case JSON_TOO_LARGE: return MESSAGE_BODY_INVALID;
+	case JSON_NO_MEMORY: return MESSAGE_BODY_NO_MEMORY;
+	}
+	return MESSAGE_BODY_INVALID;
+}
+
+static enum message_body
+read_form(struct message *message)
+{
+	switch (form_parse(message->body, message->leaves, message->reason)) {
+	case FORM_OK: return MESSAGE_BODY_FORM;
+	case FORM_INVALID: return MESSAGE_BODY_INVALID;
+	case FORM_TOO_LARGE: return MESSAGE_BODY_INVALID;
+	case FORM_NO_MEMORY: return MESSAGE_BODY_NO_MEMORY;
+	}
+	return MESSAGE_BODY_INVALID;
+}
+
+enum message_body
+message_body(struct message *message)
+{
+	struct slice type;
+	bool json;
+
+	if (message->kind != MESSAGE_BODY_UNREAD)
+		return message->kind;
+	type = media_type(message);
+	json = body_looks_json(message->body) || type_is_json(type);
+	if (!json && !type_is(type, "application/x-www-form-urlencoded")) {
+		message->kind = MESSAGE_BODY_OPAQUE;
+		return message->kind;
+	}
+	message->leaves = leaves_new();
+	message->kind = json ? read_json(message) : read_form(message);
+	/* A tree that was not built to its end must not be read. */
+	if (message->kind != MESSAGE_BODY_JSON && message->kind != MESSAGE_BODY_FORM) {
+		leaves_free(message->leaves);
+		message->leaves = NULL;
+	}
+	return message->kind;
+}
+
+const struct leaves *
+message_leaves(struct message *message)
+{
+	(void)message_body(message);
+	return message->leaves;
+}
+
+/*
+ * REQUEST_URI from its path on; data NULL when there is none. Apache hands on
+ * the absolute form ("http://host/path?query") when a client sends it.
+ */
+static struct slice
+request_target(const struct message *message)
+{
+	const char *uri = message_variable(message, "REQUEST_URI");
+	const char *authority;
+	size_t scheme_len;
+
+	if (uri == NULL || *uri == '\0')
+		return (struct slice){ NULL, 0 };
+	if (*uri == '/')
+		return slice_of(uri);
+	scheme_len = strcspn(uri, ":/?");
+	if (scheme_len == 0 || strncmp(uri + scheme_len, "://", 3) != 0)
+		return slice_of(uri);
+	authority = uri + scheme_len + 3;
+	return slice_of(authority + strcspn(authority, "/?"));
+}
+
+struct slice
+message_path(const struct message *message)
+{
+	struct slice target = request_target(message);
+
+	if (target.data == NULL)
+		return target;
+	target.len = strcspn(target.data, "?");
+	/* An absolute form may end behind the host; its path is "/" (RFC 9110 4.2.3). */
+	return target.len > 0 ? target : slice_of("/");
+}
+
+struct slice
+message_query(const struct message *message)
+{
+	struct slice target = request_target(message);
+	const char *mark;
+
+	if (target.data == NULL)
+		return slice_of(variable_or_empty(message, "QUERY_STRING"));
+	mark = strchr(target.data, '?');
+	return slice_of(mark != NULL ? mark + 1 : "");
+}
+
+static const char *
+url_scheme(const struct message *message)
+{
+	const char *https = variable_or_empty(message, "HTTPS");
+	const char *scheme = variable_or_empty(message, "REQUEST_SCHEME");
+
+	if (*https != '\0' && strcasecmp(https, "off") != 0)
+		return "https";
+	return *scheme != '\0' ? scheme : "http";
+}
+
+/* Append host and port as the sender wrote them: its Host header, and only
+ * without one the server's idea of itself. false: not known, or out is full. */
+static bool
+append_host(const struct message *message, const char *scheme, struct buf *out)
+{
+	const char *name = variable_or_empty(message, "SERVER_NAME");
+	const char *port = variable_or_empty(message, "SERVER_PORT");
+	const char *usual = strcmp(scheme, "https") == 0 ? "443" : "80";
+	struct slice host;
+
+	switch (message_header(message, "HTTP_HOST", &host)) {
+	case MESSAGE_FOUND: return buf_append_slice(out, host);
+	case MESSAGE_REPEATED: return false;
+	case MESSAGE_ABSENT: break;
+	}
+	if (*name == '\0')
+		return false;
+	if (*port == '\0' || strcmp(port, usual) == 0)
+		return buf_append_text(out, name);
+	return buf_appendf(out, "%s:%s", name, port);
+}
+
+const char *
+message_url(struct message *message)
+{
+	struct slice target = request_target(message);
+	struct slice path = message_path(message);
+	const char *scheme = url_scheme(message);
+	struct buf *url = &message->url;
+
+	if (message->url_override != NULL)
+		return message->url_override;
+	if (url->len > 0)
+		return buf_text(url);
+	if (target.data == NULL)
+		return NULL;
+	if (buf_appendf(url, "%s://", scheme) && append_host(message, scheme, url) &&
+		buf_append_slice(url, path) &&
+		/* From the "?" on, where there is one. */
+		buf_append_text(url, target.data + strcspn(target.data, "?")))
+		return buf_text(url);
+	buf_clear(url);
+	return NULL;
+}

@@ -1,0 +1,94 @@
+/* message.h - one received request, as templates and signatures see it
+ *
+ * Names and values are those of RFC 3875: the web server's variables, borrowed
+ * as they came. The body is the raw bytes; it is parsed at most once, and only
+ * when somebody asks for a field of it.
+ */
+#ifndef HOOKCGI_MESSAGE_H
+#define HOOKCGI_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "leaf.h"
+
+/* What the body turned out to be. */
+enum message_body {
+	MESSAGE_BODY_UNREAD,  /* nobody has asked yet */
+	MESSAGE_BODY_JSON,    /* leaves are there */
+	MESSAGE_BODY_FORM,    /* leaves are there */
+	MESSAGE_BODY_OPAQUE,  /* neither JSON nor a form by type and first byte; no leaves */
+	MESSAGE_BODY_INVALID, /* says it is JSON or a form and is not, or is over a limit */
+	MESSAGE_BODY_NO_MEMORY,
+};
+
+struct message {
+	/* Filled by whoever received or made the message; all borrowed. */
+	char *const *variables; /* "NAME=value" strings, NULL-ended */
+	struct slice body;
+	const char *url_override; /* the URL as registered at the sender, or NULL */
+
+	/* Filled on the way, by receive.c; data NULL while unknown. */
+	struct slice endpoint;
+	struct slice event;
+	struct slice id;
+	struct slice key;
+	struct slice timestamp; /* as sent */
+	struct slice secret;    /* only while a scheme that signs {secret} is checked */
+
+	/* Private to message.c. */
+	enum message_body kind;
+	struct leaves *leaves;
+	char reason[128]; /* why MESSAGE_BODY_INVALID */
+	struct buf url;
+};
+
+/* Fill with nothing known. variables may be NULL. */
+void message_init(struct message *message, char *const *variables, struct slice body);
+void message_free(struct message *message);
+
+/* A variable of the server ("CONTENT_TYPE"), NULL when absent; the first when repeated. */
+const char *message_variable(const struct message *message, const char *name);
+
+enum message_found {
+	MESSAGE_FOUND,
+	MESSAGE_ABSENT,
+	MESSAGE_REPEATED, /* more than once: lighttpd and nginx hand on both */
+};
+
+/*
+ * A request header by its variable's name ("HTTP_X_HUB_SIGNATURE_256", see
+ * message_header_variable()). An empty value counts as absent: lighttpd drops
+ * such a header and others do not. HTTP_CONTENT_TYPE is read from CONTENT_TYPE.
+ */
+enum message_found message_header(const struct message *message, const char *variable,
+	struct slice *value_out) __attribute__((warn_unused_result));
+
+/* "X-Hub-Signature-256" to "HTTP_X_HUB_SIGNATURE_256" (RFC 3875 4.1.18); the caller frees. */
+char *message_header_variable(const char *header);
+
+/* Parse the body unless that was done; the kind is fixed from then on.
+ * JSON when the first byte that is not white space is { or [, or the media type is
+ * application/json, text/json or ends in +json; a form when the media type is
+ * application/x-www-form-urlencoded; else opaque. */
+enum message_body message_body(struct message *message);
+
+/* The body's leaves, NULL unless it is JSON or a form. Parses on first use. */
+const struct leaves *message_leaves(struct message *message);
+
+/* The full URL the sender used: url_override, else scheme, host and REQUEST_URI
+ * put together from the server's variables. NULL: not known (no REQUEST_URI or
+ * no host), or over 16 KiB. Borrowed from the message. */
+const char *message_url(struct message *message);
+
+/* The path as sent, without the query (REQUEST_URI, also in its absolute form);
+ * data NULL without a REQUEST_URI, since all other variables hold it decoded. */
+struct slice message_path(const struct message *message);
+
+/* The raw query string, from REQUEST_URI when there is one (lighttpd rewrites
+ * QUERY_STRING); empty when there is none. */
+struct slice message_query(const struct message *message);
+
+#endif

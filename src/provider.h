@@ -1,0 +1,173 @@
+/* provider.h - how a sender signs, and where it puts its event type and id
+ *
+ * A provider is data: options as text (from providers/NAME.conf or the user's
+ * own block, read by config.c) compiled here into what signature.c and
+ * handshake.c work with. A provider knows no secret.
+ */
+#ifndef HOOKCGI_PROVIDER_H
+#define HOOKCGI_PROVIDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto.h"
+#include "template.h"
+#include "text.h"
+
+enum provider_method {
+	PROVIDER_HMAC,   /* digest says which */
+	PROVIDER_HASH,   /* plain digest; the secret is in the template */
+	PROVIDER_PUBLIC, /* public_algorithm says which; the secret is a public key */
+	PROVIDER_TOKEN,  /* the carried text is the secret (bearer), or its base64 (basic) */
+	PROVIDER_NONE,   /* unsigned, by the user's word; never beside another scheme */
+};
+
+/* How the secret's text becomes key bytes. */
+struct provider_key {
+	bool decode; /* decode with encoding; else the text itself is the key */
+	enum text_encoding encoding;
+	char *strip;  /* prefix taken off first when it is there ("whsec_"), or NULL */
+	char *append; /* text added behind ("&"), or NULL */
+};
+
+/* One whole way to sign. A provider has one, and more where variants are given. */
+struct provider_scheme {
+	char *label; /* "main" or the variant's name, for logs */
+	enum provider_method method;
+	enum crypto_digest digest;
+	enum crypto_public_algorithm public_algorithm;
+	enum text_encoding encoding; /* of the signature */
+	bool token_encoded; /* TOKEN: the sent text is the secret encoded with encoding (basic) */
+	/*
+	 * Where the signature's text is: {header:…}, or a field of query or body.
+	 * Those that are absent are passed over; none present is "missing". When
+	 * several are present, one right signature in any of them is enough, but
+	 * with carriers_all every carrier that is present must hold a right one.
+	 */
+	struct template **carriers;
+	size_t carrier_count;
+	bool carriers_all;
+	struct template **format; /* shapes of the parts of that text; default "{signature}" */
+	size_t format_count;
+	char *separator;        /* between the parts, or NULL: the whole text is one part */
+	struct template *signs; /* the signed bytes; NULL for token and none */
+	bool signs_body;        /* signs holds {body} or {bodyhash:…} */
+	struct provider_key key;
+	struct template
+		*timestamp; /* where the time is when it is no part of the format, or NULL */
+	enum text_time timestamp_format;
+	/* A time is read and checked, from the format's {timestamp} or from timestamp (never
+	 * both). With both limits at -1 it may be any text (NMI sends a nonce there). */
+	bool has_timestamp;
+	int64_t tolerance_ms; /* how old it may be; -1: any age */
+	int64_t future_ms;    /* how far ahead it may be; -1: any */
+};
+
+/* A request that proves the URL, answered without a handler. */
+struct provider_handshake {
+	char *label;
+	char *method;           /* "POST", "GET", "HEAD" */
+	bool verified;          /* only after the signature was found right */
+	struct template **when; /* every one must expand, and to the text beside it */
+	char **equals;          /* NULL entry: any value */
+	size_t when_count;
+	int status;
+	char *content_type;
+	struct template *answer; /* the body, or NULL for an empty one */
+};
+
+struct provider {
+	char *name;
+	char *title;    /* for people, may be NULL */
+	char *docs;     /* link, may be NULL */
+	char *rests_on; /* what the facts rest on, may be NULL */
+	struct provider_scheme *schemes;
+	size_t scheme_count;
+	struct template **events; /* tried in order */
+	size_t event_count;
+	struct template **ids;
+	size_t id_count;
+	bool id_is_signed; /* under every scheme each id template refers to signed material only */
+	bool body_is_signed; /* every scheme has signs_body */
+	char **headers;      /* passed on to handlers besides the config's */
+	size_t header_count;
+	struct provider_handshake *handshakes;
+	size_t handshake_count;
+	int success_status; /* what the sender wants to see, default 200 */
+	char *success_body; /* or NULL: ours */
+};
+
+/* Options as written; every pointer may be NULL, lists are NULL-ended. Borrowed. */
+struct provider_scheme_options {
+	const char *label;
+	char *const *header;    /* names of headers */
+	char *const *signature; /* or templates that give the signature's text */
+	const char *carriers;   /* "any" (default) or "all" */
+	const char *algorithm;
+	const char *encoding;
+	char *const *format;
+	const char *separator;
+	const char *signs;
+	const char *key; /* "text", "base64", "base64url", "hex", "pem" */
+	const char *key_strip;
+	const char *key_append;
+	const char *timestamp;
+	const char *timestamp_format;
+	const char *tolerance; /* duration or "off"; default 5m */
+	const char *future;    /* the same; default as tolerance */
+};
+
+struct provider_handshake_options {
+	const char *label;
+	const char *method;   /* default "POST" */
+	const char *verified; /* "yes" or "no"; default yes for POST, no for GET and HEAD */
+	char *const *when;    /* "TEMPLATE=VALUE" or "TEMPLATE" */
+	const char *status;   /* 200 to 299, default 200 */
+	const char *type;     /* "text/plain" (default) or "application/json" */
+	const char *answer;
+};
+
+struct provider_options {
+	const char *name;
+	const char *title;
+	const char *docs;
+	const char *rests_on;
+	struct provider_scheme_options main;
+	const struct provider_scheme_options *variants;
+	size_t variant_count;
+	const struct provider_handshake_options *handshakes;
+	size_t handshake_count;
+	char *const *event;
+	char *const *id;
+	char *const *headers;
+	const char *success_status;
+	const char *success_body;
+};
+
+/* Called for each fault: the option's name ("signs"), which variant or handshake
+ * it stands in (NULL: the provider itself), what is wrong and what to write. */
+typedef void provider_fault(
+	void *context, const char *block, const char *option, const char *message);
+
+/*
+ * Compile. NULL when there was a fault; every fault is reported, not only the
+ * first. A variant takes the options it lacks from the main scheme when it
+ * names no algorithm or one of the same method (header and signature count as
+ * one option there); a token beside an HMAC has nothing to take and stands alone.
+ *
+ * The method none is taken here whoever says it, but never beside another
+ * scheme, where it would let everything pass; a test sees to it that of the
+ * built-in files only "unsigned" says it.
+ */
+struct provider *provider_compile(
+	const struct provider_options *options, provider_fault *fault, void *context);
+void provider_free(struct provider *provider);
+
+/* The text of a built-in provider file, NULL when there is none of that name. */
+const char *provider_builtin(const char *name);
+
+/* The names of the built-in providers, sorted; NULL past the end. */
+const char *provider_builtin_name(size_t index);
+
+#endif

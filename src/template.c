@@ -1,0 +1,681 @@
+/* template.c - text with references in braces
+ *
+ * A template is parsed once, when its file is read, into a short flat list of
+ * parts; expanding it walks that list and points at the bytes where they
+ * already lie. What has to be made (decoded queries, digests, sorted forms)
+ * goes into one scratch buffer, so a body of a megabyte is signed without being
+ * copied. There are no conditions, filters or nested references on purpose:
+ * whoever needs more writes it into the handler.
+ */
+#include "template.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "form.h"
+
+enum argument { ARGUMENT_NONE, ARGUMENT_NEEDED };
+
+static const struct reference {
+	const char *name;
+	enum argument argument;
+	enum template_kind kind;
+	const char *written; /* for messages */
+} references[] = {
+	{ "body", ARGUMENT_NONE, TEMPLATE_BODY, "{body}" },
+	{ "body", ARGUMENT_NEEDED, TEMPLATE_BODY_FIELD, "{body:PATH}" },
+	{ "header", ARGUMENT_NEEDED, TEMPLATE_HEADER, "{header:NAME}" },
+	{ "query", ARGUMENT_NEEDED, TEMPLATE_QUERY, "{query:NAME}" },
+	{ "key", ARGUMENT_NEEDED, TEMPLATE_KEY, "{key:A|B}" },
+	{ "url", ARGUMENT_NONE, TEMPLATE_URL, "{url}" },
+	{ "path", ARGUMENT_NONE, TEMPLATE_PATH, "{path}" },
+	{ "method", ARGUMENT_NONE, TEMPLATE_METHOD, "{method}" },
+	{ "timestamp", ARGUMENT_NONE, TEMPLATE_TIMESTAMP, "{timestamp}" },
+	{ "signature", ARGUMENT_NONE, TEMPLATE_SIGNATURE, "{signature}" },
+	{ "event", ARGUMENT_NONE, TEMPLATE_EVENT, "{event}" },
+	{ "id", ARGUMENT_NONE, TEMPLATE_ID, "{id}" },
+	{ "endpoint", ARGUMENT_NONE, TEMPLATE_ENDPOINT, "{endpoint}" },
+	{ "secret", ARGUMENT_NONE, TEMPLATE_SECRET, "{secret}" },
+	{ "bodyhash", ARGUMENT_NEEDED, TEMPLATE_BODYHASH, "{bodyhash:DIGEST:ENCODING}" },
+	{ "sorted_form", ARGUMENT_NONE, TEMPLATE_SORTED_FORM, "{sorted_form}" },
+};
+
+#define REFERENCE_COUNT (sizeof references / sizeof references[0])
+
+const char *
+template_kind_name(enum template_kind kind)
+{
+	for (size_t i = 0; i < REFERENCE_COUNT; i++) {
+		if (references[i].kind == kind)
+			return references[i].written;
+	}
+	return "text";
+}
+
+bool
+template_digest_named(struct slice name, enum crypto_digest *out)
+{
+	static const char *const names[] = {
+		[CRYPTO_MD5] = "md5",
+		[CRYPTO_SHA1] = "sha1",
+		[CRYPTO_SHA256] = "sha256",
+		[CRYPTO_SHA384] = "sha384",
+		[CRYPTO_SHA512] = "sha512",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (slice_is(name, names[i])) {
+			*out = (enum crypto_digest)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+template_encoding_named(struct slice name, enum text_encoding *out)
+{
+	static const char *const names[] = {
+		[TEXT_HEX] = "hex",
+		[TEXT_HEX_UPPER] = "hex-upper",
+		[TEXT_BASE64] = "base64",
+		[TEXT_BASE64URL] = "base64url",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (slice_is(name, names[i])) {
+			*out = (enum text_encoding)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Parsing. A template being built: its parts have room for TEMPLATE_PARTS_MAX,
+ * literal for the whole source, so that "{{" and the text around it become one
+ * part.
+ */
+struct parser {
+	struct template *template;
+	char *literal;
+	size_t literal_len;
+	char *reason; /* 256 bytes */
+};
+
+#define REASON_SIZE 256
+
+static bool
+add_part(struct parser *parser, const struct template_part *part)
+{
+	struct template *template = parser->template;
+
+	if (template->count == TEMPLATE_PARTS_MAX) {
+		snprintf(parser->reason, REASON_SIZE,
+			"more than %d parts: make the template shorter", TEMPLATE_PARTS_MAX);
+		return false;
+	}
+	template->parts[template->count++] = *part;
+	return true;
+}
+
+static bool
+flush_literal(struct parser *parser)
+{
+	struct template_part part = { .kind = TEMPLATE_LITERAL };
+
+	if (parser->literal_len == 0)
+		return true;
+	part.text = xmemdup0(parser->literal, parser->literal_len);
+	part.text_len = parser->literal_len;
+	parser->literal_len = 0;
+	if (add_part(parser, &part))
+		return true;
+	free(part.text);
+	return false;
+}
+
+static bool
+unknown_reference(struct parser *parser, struct slice name)
+{
+	size_t used =
+		(size_t)snprintf(parser->reason, REASON_SIZE, "unknown reference {%.*s}: known are",
+			(int)(name.len < 30 ? name.len : 30), name.data);
+
+	for (size_t i = 0; i < REFERENCE_COUNT && used < REASON_SIZE; i++)
+		used += (size_t)snprintf(
+			parser->reason + used, REASON_SIZE - used, " %s", references[i].written);
+	return false;
+}
+
+/* The reference of that name which takes an argument, or which takes none; the
+ * other one of that name when there is no better (to say what is wrong). */
+static const struct reference *
+reference_find(struct slice name, bool has_argument)
+{
+	const struct reference *named = NULL;
+
+	for (size_t i = 0; i < REFERENCE_COUNT; i++) {
+		if (!slice_is(name, references[i].name))
+			continue;
+		named = &references[i];
+		if (has_argument == (named->argument == ARGUMENT_NEEDED))
+			break;
+	}
+	return named;
+}
+
+/* RFC 9110 5.6.2: what a header's name is made of. */
+static bool
+is_header_name(struct slice name)
+{
+	static const char allowed[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+-.^_`|~";
+
+	return name.len > 0 && name.len == strspn(name.data, allowed);
+}
+
+/* "sha256:hex" */
+static bool
+parse_bodyhash(struct slice argument, struct template_part *part)
+{
+	const char *colon = memchr(argument.data, ':', argument.len);
+	struct slice digest, encoding;
+
+	if (colon == NULL)
+		return false;
+	digest = (struct slice){ argument.data, (size_t)(colon - argument.data) };
+	encoding = (struct slice){ colon + 1, argument.len - digest.len - 1 };
+	return template_digest_named(digest, &part->digest) &&
+	       template_encoding_named(encoding, &part->encoding);
+}
+
+/* Fill in what the part's kind needs of its argument, which is text (a whole
+ * C string); nothing is allocated on false. */
+static bool
+parse_argument(struct parser *parser, const char *text, struct template_part *part)
+{
+	struct slice argument = slice_of(text);
+
+	if (part->kind == TEMPLATE_BODYHASH) {
+		if (parse_bodyhash(argument, part))
+			return true;
+		snprintf(parser->reason, REASON_SIZE,
+			"{bodyhash:%.60s} is not a digest and an encoding: write for example "
+			"{bodyhash:sha256:hex}, with md5 sha1 sha256 sha384 sha512 and hex "
+			"hex-upper base64 base64url",
+			text);
+		return false;
+	}
+	if (part->kind == TEMPLATE_HEADER) {
+		if (!is_header_name(argument)) {
+			snprintf(parser->reason, REASON_SIZE,
+				"{header:%.60s} is not the name of a header: write it as the "
+				"sender does, as in {header:X-Event}",
+				text);
+			return false;
+		}
+		part->header = xstrdup(text);
+		part->variable = message_header_variable(text);
+		return true;
+	}
+	part->text = xstrdup(text);
+	part->text_len = argument.len;
+	return true;
+}
+
+/* What stands between "{" and "}". */
+static bool
+parse_reference(struct parser *parser, struct slice inside)
+{
+	const char *colon = inside.len > 0 ? memchr(inside.data, ':', inside.len) : NULL;
+	struct slice name = { inside.data, colon ? (size_t)(colon - inside.data) : inside.len };
+	const struct reference *reference = reference_find(name, colon != NULL);
+	struct template_part part = { .kind = TEMPLATE_LITERAL };
+	char *argument;
+	bool ok;
+
+	if (reference == NULL)
+		return unknown_reference(parser, inside);
+	part.kind = reference->kind;
+	if (reference->argument == ARGUMENT_NONE) {
+		if (colon == NULL)
+			return add_part(parser, &part);
+		snprintf(parser->reason, REASON_SIZE, "{%.*s} takes nothing behind it: write %s",
+			(int)name.len, name.data, reference->written);
+		return false;
+	}
+	if (colon == NULL || name.len + 1 == inside.len) {
+		snprintf(parser->reason, REASON_SIZE, "{%.*s} does not say which: write %s",
+			(int)inside.len, inside.data, reference->written);
+		return false;
+	}
+	argument = xmemdup0(colon + 1, inside.len - name.len - 1);
+	ok = parse_argument(parser, argument, &part);
+	free(argument);
+	if (ok && !add_part(parser, &part)) {
+		free(part.text);
+		free(part.header);
+		free(part.variable);
+		ok = false;
+	}
+	return ok;
+}
+
+static bool
+parse_all(struct parser *parser, const char *source)
+{
+	const char *at = source;
+
+	while (*at != '\0') {
+		size_t len;
+
+		if (*at != '{' && *at != '}') {
+			parser->literal[parser->literal_len++] = *at++;
+			continue;
+		}
+		if (at[1] == at[0]) {
+			parser->literal[parser->literal_len++] = *at;
+			at += 2;
+			continue;
+		}
+		if (*at == '}') {
+			snprintf(parser->reason, REASON_SIZE,
+				"a lone } at character %zu: write }} for a brace",
+				(size_t)(at - source) + 1);
+			return false;
+		}
+		len = strcspn(at + 1, "{}");
+		if (at[1 + len] != '}') {
+			snprintf(parser->reason, REASON_SIZE,
+				"the { at character %zu is not closed: write } behind its name, or "
+				"{{ for a brace",
+				(size_t)(at - source) + 1);
+			return false;
+		}
+		if (!flush_literal(parser) ||
+			!parse_reference(parser, (struct slice){ at + 1, len }))
+			return false;
+		at += len + 2;
+	}
+	return flush_literal(parser);
+}
+
+struct template *
+template_parse(const char *source, char reason_out[256])
+{
+	struct parser parser = { .reason = reason_out };
+	bool ok;
+
+	parser.template = xcalloc(1, sizeof *parser.template);
+	parser.template->source = xstrdup(source);
+	parser.template->parts = xcalloc(TEMPLATE_PARTS_MAX, sizeof *parser.template->parts);
+	parser.literal = xmalloc(strlen(source));
+	ok = parse_all(&parser, source);
+	free(parser.literal);
+	if (!ok) {
+		template_free(parser.template);
+		return NULL;
+	}
+	return parser.template;
+}
+
+void
+template_free(struct template *template)
+{
+	if (template == NULL)
+		return;
+	for (size_t i = 0; i < template->count; i++) {
+		free(template->parts[i].text);
+		free(template->parts[i].header);
+		free(template->parts[i].variable);
+	}
+	free(template->parts);
+	free(template->source);
+	free(template);
+}
+
+bool
+template_refers(const struct template *template, enum template_kind kind)
+{
+	for (size_t i = 0; i < template->count; i++) {
+		if (template->parts[i].kind == kind)
+			return true;
+	}
+	return false;
+}
+
+bool
+template_needs_leaves(const struct template *template)
+{
+	return template_refers(template, TEMPLATE_BODY_FIELD) ||
+	       template_refers(template, TEMPLATE_KEY) ||
+	       template_refers(template, TEMPLATE_SORTED_FORM);
+}
+
+/*
+ * {sorted_form}. The leaves cannot be used: they have taken nested names apart
+ * and dropped repeated ones. They have vouched for the form's escapes, though.
+ */
+struct field {
+	struct slice name, value; /* decoded */
+};
+
+static int
+compare_slices(struct slice a, struct slice b)
+{
+	size_t shorter = a.len < b.len ? a.len : b.len;
+	int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
+
+	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int
+compare_fields(const void *a, const void *b)
+{
+	const struct field *left = a, *right = b;
+	int order = compare_slices(left->name, right->name);
+
+	return order != 0 ? order : compare_slices(left->value, right->value);
+}
+
+static char
+hex_digit(char c)
+{
+	return (char)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
+/* Decode text to *at, which has room for it, and move *at behind the result. */
+static struct slice
+decode_component(struct slice text, char **at)
+{
+	struct slice decoded = { *at, 0 };
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.data[i];
+		if (c == '+') {
+			c = ' ';
+		} else if (c == '%' && text.len - i > 2) {
+			c = (char)(hex_digit(text.data[i + 1]) << 4 | hex_digit(text.data[i + 2]));
+			i += 2;
+		}
+		*(*at)++ = c;
+	}
+	decoded.len = (size_t)(*at - decoded.data);
+	return decoded;
+}
+
+/* Cut text at the first separator: what is before it; *rest is what follows. */
+static struct slice
+cut(struct slice text, char separator, struct slice *rest)
+{
+	const char *found = text.len > 0 ? memchr(text.data, separator, text.len) : NULL;
+	struct slice first = text;
+
+	*rest = (struct slice){ NULL, 0 };
+	if (found != NULL) {
+		first.len = (size_t)(found - text.data);
+		*rest = (struct slice){ found + 1, text.len - first.len - 1 };
+	}
+	return first;
+}
+
+/* Decode the form's fields into text and fields, which have room for them. */
+static size_t
+split_form(struct slice form, char *text, struct field *fields)
+{
+	size_t count = 0;
+
+	while (form.len > 0) {
+		struct slice pair = cut(form, '&', &form), value;
+		struct slice name = cut(pair, '=', &value);
+		if (pair.len == 0)
+			continue;
+		fields[count].name = decode_component(name, &text);
+		fields[count].value = decode_component(value, &text);
+		count++;
+	}
+	return count;
+}
+
+static enum template_result
+append_sorted_form(struct message *message, struct buf *out)
+{
+	struct slice form = message->body;
+	enum template_result result = TEMPLATE_TOO_LONG;
+	struct field *fields = NULL;
+	struct buf text;
+	size_t room = 1, count;
+
+	if (message_body(message) != MESSAGE_BODY_FORM)
+		return TEMPLATE_ABSENT;
+	buf_init(&text, form.len);
+	if (form.len > 0 && !buf_reserve(&text, form.len))
+		goto out;
+	/* At most FORM_FIELDS_MAX fields, or it were no form; empty ones do not count there. */
+	for (size_t i = 0; i < form.len; i++)
+		room += form.data[i] == '&' && i > 0 && form.data[i - 1] != '&';
+	fields = xcalloc(room, sizeof *fields);
+	count = split_form(form, text.data, fields);
+	if (count > 0)
+		qsort(fields, count, sizeof *fields, compare_fields);
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0 && compare_fields(&fields[i - 1], &fields[i]) == 0)
+			continue;
+		if (!buf_append_slice(out, fields[i].name) ||
+			!buf_append_slice(out, fields[i].value))
+			goto out;
+	}
+	result = TEMPLATE_OK;
+out:
+	free(fields);
+	buf_free(&text);
+	return result;
+}
+
+/* Expanding. A value that had to be made is appended to scratch, and its place
+ * there noted, since scratch may move when it grows. */
+struct value {
+	struct slice slice;
+	bool in_scratch;
+};
+
+static enum template_result
+known_or_absent(struct slice known, struct value *out)
+{
+	if (known.data == NULL)
+		return TEMPLATE_ABSENT;
+	out->slice = known;
+	return TEMPLATE_OK;
+}
+
+static enum template_result
+expand_leaf(const struct template_part *part, struct message *message, struct value *out)
+{
+	struct slice path = { part->text, part->text_len };
+	const struct leaves *leaves = message_leaves(message);
+	struct leaf leaf;
+
+	if (message->kind == MESSAGE_BODY_NO_MEMORY)
+		return TEMPLATE_TOO_LONG;
+	if (leaves == NULL || !leaves_find(leaves, path, &leaf))
+		return TEMPLATE_ABSENT;
+	switch (leaf.kind) {
+	case LEAF_STRING:
+	case LEAF_NUMBER:
+	case LEAF_TRUE:
+	case LEAF_FALSE: break;
+	case LEAF_NULL:
+	case LEAF_OBJECT:
+	case LEAF_ARRAY: return TEMPLATE_ABSENT;
+	}
+	out->slice = leaf.value;
+	return TEMPLATE_OK;
+}
+
+static enum template_result
+expand_key(const struct template_part *part, struct message *message, struct value *out)
+{
+	struct slice names = { part->text, part->text_len };
+	const struct leaves *leaves = message_leaves(message);
+
+	if (message->kind == MESSAGE_BODY_NO_MEMORY)
+		return TEMPLATE_TOO_LONG;
+	while (leaves != NULL && names.len > 0) {
+		struct slice name = cut(names, '|', &names);
+		if (leaves_has_key(leaves, name)) {
+			out->slice = name;
+			return TEMPLATE_OK;
+		}
+	}
+	return TEMPLATE_ABSENT;
+}
+
+static enum template_result
+expand_header(const struct template_part *part, const struct message *message, struct value *out)
+{
+	switch (message_header(message, part->variable, &out->slice)) {
+	case MESSAGE_FOUND: return TEMPLATE_OK;
+	case MESSAGE_ABSENT: return TEMPLATE_ABSENT;
+	case MESSAGE_REPEATED: return TEMPLATE_REPEATED;
+	}
+	return TEMPLATE_ABSENT;
+}
+
+static enum template_result
+append_query(const struct template_part *part, const struct message *message, struct buf *out)
+{
+	bool repeated = false;
+
+	if (!form_find(message_query(message), part->text, out, &repeated))
+		return TEMPLATE_ABSENT;
+	return repeated ? TEMPLATE_REPEATED : TEMPLATE_OK;
+}
+
+static enum template_result
+append_bodyhash(const struct template_part *part, const struct message *message, struct buf *out)
+{
+	uint8_t digest[CRYPTO_DIGEST_MAX];
+
+	if (!crypto_hash(part->digest, &message->body, 1, digest) ||
+		!text_encode(part->encoding, digest, crypto_digest_size(part->digest), out))
+		return TEMPLATE_TOO_LONG;
+	return TEMPLATE_OK;
+}
+
+/* Append what the part makes to scratch; out->slice gets its length only. */
+static enum template_result
+expand_made(const struct template_part *part, struct message *message, struct buf *scratch,
+	struct value *out)
+{
+	enum template_result result;
+	size_t start = scratch->len;
+
+	if (part->kind == TEMPLATE_QUERY)
+		result = append_query(part, message, scratch);
+	else if (part->kind == TEMPLATE_BODYHASH)
+		result = append_bodyhash(part, message, scratch);
+	else
+		result = append_sorted_form(message, scratch);
+	out->in_scratch = true;
+	out->slice.len = scratch->len - start;
+	return result;
+}
+
+static enum template_result
+expand_part(const struct template_part *part, struct message *message, struct buf *scratch,
+	struct value *out)
+{
+	switch (part->kind) {
+	case TEMPLATE_LITERAL:
+		return known_or_absent((struct slice){ part->text, part->text_len }, out);
+	case TEMPLATE_BODY: out->slice = message->body; return TEMPLATE_OK;
+	case TEMPLATE_BODY_FIELD: return expand_leaf(part, message, out);
+	case TEMPLATE_HEADER: return expand_header(part, message, out);
+	case TEMPLATE_KEY: return expand_key(part, message, out);
+	case TEMPLATE_URL: return known_or_absent(slice_of(message_url(message)), out);
+	case TEMPLATE_PATH: return known_or_absent(message_path(message), out);
+	case TEMPLATE_METHOD:
+		return known_or_absent(slice_of(message_variable(message, "REQUEST_METHOD")), out);
+	case TEMPLATE_TIMESTAMP: return known_or_absent(message->timestamp, out);
+	case TEMPLATE_EVENT: return known_or_absent(message->event, out);
+	case TEMPLATE_ID: return known_or_absent(message->id, out);
+	case TEMPLATE_ENDPOINT: return known_or_absent(message->endpoint, out);
+	case TEMPLATE_SECRET: return known_or_absent(message->secret, out);
+	case TEMPLATE_SIGNATURE: return TEMPLATE_ABSENT;
+	case TEMPLATE_QUERY:
+	case TEMPLATE_BODYHASH:
+	case TEMPLATE_SORTED_FORM: return expand_made(part, message, scratch, out);
+	}
+	return TEMPLATE_ABSENT;
+}
+
+/* Forget what was appended behind len. */
+static void
+buf_cut(struct buf *buf, size_t len)
+{
+	buf->len = len;
+	if (buf->data != NULL)
+		buf->data[len] = '\0';
+}
+
+enum template_result
+template_slices(const struct template *template, struct message *message, struct buf *scratch,
+	struct slice *slices)
+{
+	struct value values[TEMPLATE_PARTS_MAX];
+	size_t start = scratch->len, at = start;
+
+	for (size_t i = 0; i < template->count; i++) {
+		enum template_result result;
+
+		values[i] = (struct value){ { NULL, 0 }, false };
+		result = expand_part(&template->parts[i], message, scratch, &values[i]);
+		if (result != TEMPLATE_OK) {
+			buf_cut(scratch, start);
+			return result;
+		}
+	}
+	for (size_t i = 0; i < template->count; i++) {
+		slices[i] = values[i].slice;
+		if (values[i].in_scratch && slices[i].len > 0) {
+			slices[i].data = scratch->data + at;
+			at += slices[i].len;
+		}
+	}
+	return TEMPLATE_OK;
+}
+
+enum template_result
+template_text(const struct template *template, struct message *message, struct buf *out)
+{
+	struct slice slices[TEMPLATE_PARTS_MAX];
+	enum template_result result;
+	struct buf scratch;
+	size_t total = 0;
+
+	buf_init(&scratch, out->max);
+	result = template_slices(template, message, &scratch, slices);
+	if (result != TEMPLATE_OK)
+		goto out;
+	for (size_t i = 0; i < template->count; i++) {
+		if (slices[i].len > out->max - total) {
+			result = TEMPLATE_TOO_LONG;
+			goto out;
+		}
+		total += slices[i].len;
+	}
+	/* With the room there, no append fails and out is never left half-done. */
+	if (!buf_reserve(out, total)) {
+		result = TEMPLATE_TOO_LONG;
+		goto out;
+	}
+	for (size_t i = 0; i < template->count; i++)
+		buf_append_slice(out, slices[i]);
+out:
+	buf_free(&scratch);
+	return result;
+}

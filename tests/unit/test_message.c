@@ -1,0 +1,291 @@
+/* test_message.c - what templates and signatures see of a request */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "message.h"
+
+#define ROWS(table) (sizeof(table) / sizeof(table)[0])
+#define VARIABLES_MAX 8
+
+/* Row tables hold string literals; a message wants what an environment is. */
+static struct message
+message_with(const char *const *variables, const char *body)
+{
+	struct message message;
+
+	message_init(&message, (char *const *)(uintptr_t)variables, slice_of(body));
+	return message;
+}
+
+static void
+variable_is_found_by_its_whole_name(void **state)
+{
+	static const char *const variables[] = { "HTTP_X_A=1", "HTTP_X=2", "HTTP_X=3",
+		"EMPTY=", NULL };
+	struct message message = message_with(variables, "");
+
+	(void)state;
+	assert_string_equal(message_variable(&message, "HTTP_X"), "2");
+	assert_string_equal(message_variable(&message, "EMPTY"), "");
+	assert_null(message_variable(&message, "HTTP_X_"));
+	assert_null(message_variable(&message, "HTTP_X_A=1"));
+	message_free(&message);
+}
+
+static void
+message_without_variables_has_none(void **state)
+{
+	struct message message = message_with(NULL, "");
+	struct slice value;
+
+	(void)state;
+	assert_null(message_variable(&message, "A"));
+	assert_int_equal(message_header(&message, "HTTP_A", &value), MESSAGE_ABSENT);
+	assert_null(message_url(&message));
+	assert_null(message_path(&message).data);
+	assert_true(slice_is(message_query(&message), ""));
+	message_free(&message);
+	message_free(NULL);
+}
+
+static void
+header_is_found_absent_or_repeated(void **state)
+{
+	static const struct {
+		const char *variables[VARIABLES_MAX];
+		enum message_found found;
+		const char *value;
+	} rows[] = {
+		{ { "HTTP_X_SIG=abc", NULL }, MESSAGE_FOUND, "abc" },
+		{ { "HTTP_X_SIG2=abc", NULL }, MESSAGE_ABSENT, NULL },
+		{ { "HTTP_X_SIG=", NULL }, MESSAGE_ABSENT, NULL },
+		{ { "HTTP_X_SIG=a", "B=1", "HTTP_X_SIG=b", NULL }, MESSAGE_REPEATED, NULL },
+		{ { "HTTP_X_SIG=a", "HTTP_X_SIG=a", NULL }, MESSAGE_REPEATED, NULL },
+		/* An empty one counts as absent, wherever it stands. */
+		{ { "HTTP_X_SIG=", "HTTP_X_SIG=b", NULL }, MESSAGE_FOUND, "b" },
+		{ { "HTTP_X_SIG=b", "HTTP_X_SIG=", NULL }, MESSAGE_FOUND, "b" },
+		{ { "HTTP_X_SIG=a, b", NULL }, MESSAGE_FOUND, "a, b" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct message message = message_with(rows[i].variables, "");
+		struct slice value = { NULL, 0 };
+		assert_int_equal(message_header(&message, "HTTP_X_SIG", &value), rows[i].found);
+		assert_true(slice_is(value, rows[i].value));
+		message_free(&message);
+	}
+}
+
+static void
+content_type_header_is_read_from_its_own_variable(void **state)
+{
+	static const char *const variables[] = { "HTTP_CONTENT_TYPE=no", "CONTENT_TYPE=yes", NULL };
+	struct message message = message_with(variables, "");
+	struct slice value;
+
+	(void)state;
+	assert_int_equal(message_header(&message, "HTTP_CONTENT_TYPE", &value), MESSAGE_FOUND);
+	assert_true(slice_is(value, "yes"));
+	message_free(&message);
+}
+
+static void
+header_name_becomes_a_variable(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "X-Hub-Signature-256", "HTTP_X_HUB_SIGNATURE_256" },
+		{ "webhook-id", "HTTP_WEBHOOK_ID" },
+		{ "WM_SEC.SIGNATURE", "HTTP_WM_SEC_SIGNATURE" },
+		{ "a", "HTTP_A" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char *variable = message_header_variable(rows[i][0]);
+		assert_string_equal(variable, rows[i][1]);
+		free(variable);
+	}
+}
+
+static void
+body_kind_follows_first_byte_and_type(void **state)
+{
+	static const struct {
+		const char *type;
+		const char *body;
+		enum message_body kind;
+	} rows[] = {
+		{ "CONTENT_TYPE=application/json", "{\"a\":1}", MESSAGE_BODY_JSON },
+		{ "CONTENT_TYPE=application/json", "7", MESSAGE_BODY_JSON },
+		{ "CONTENT_TYPE=Application/JSON ; charset=utf-8", "\"x\"", MESSAGE_BODY_JSON },
+		{ "CONTENT_TYPE=text/json", "7", MESSAGE_BODY_JSON },
+		{ "CONTENT_TYPE=application/vnd.api+json", "7", MESSAGE_BODY_JSON },
+		{ "CONTENT_TYPE=application/vnd.api+jsonx", "7", MESSAGE_BODY_OPAQUE },
+		{ "CONTENT_TYPE=text/plain", " \r\n\t[1]", MESSAGE_BODY_JSON },
+		{ "X=", "{}", MESSAGE_BODY_JSON },
+		{ "X=", "7", MESSAGE_BODY_OPAQUE },
+		{ "X=", "", MESSAGE_BODY_OPAQUE },
+		{ "CONTENT_TYPE=", "<a/>", MESSAGE_BODY_OPAQUE },
+		{ "CONTENT_TYPE=application/json", "", MESSAGE_BODY_INVALID },
+		{ "CONTENT_TYPE=application/json", "{\"a\":", MESSAGE_BODY_INVALID },
+		{ "X=", "{nope}", MESSAGE_BODY_INVALID },
+		{ "CONTENT_TYPE=application/x-www-form-urlencoded", "a=1", MESSAGE_BODY_FORM },
+		{ "CONTENT_TYPE=application/x-www-form-urlencoded;x", "", MESSAGE_BODY_FORM },
+		{ "CONTENT_TYPE=application/x-www-form-urlencoded", "a=%zz", MESSAGE_BODY_INVALID },
+		{ "CONTENT_TYPE=application/x-www-form-urlencoded", "{\"a\":1}",
+			MESSAGE_BODY_JSON },
+		{ "CONTENT_TYPE=multipart/form-data; boundary=x", "--x", MESSAGE_BODY_OPAQUE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const char *variables[] = { rows[i].type, NULL };
+		struct message message = message_with(variables, rows[i].body);
+		bool has_leaves =
+			rows[i].kind == MESSAGE_BODY_JSON || rows[i].kind == MESSAGE_BODY_FORM;
+		assert_int_equal(message_body(&message), rows[i].kind);
+		assert_int_equal(message_leaves(&message) != NULL, has_leaves);
+		assert_int_equal(message.reason[0] != '\0', rows[i].kind == MESSAGE_BODY_INVALID);
+		message_free(&message);
+	}
+}
+
+static void
+body_is_parsed_once(void **state)
+{
+	static const char *const variables[] = { NULL };
+	struct message message = message_with(variables, "{\"a\":\"b\"}");
+	const struct leaves *leaves = message_leaves(&message);
+	struct leaf leaf;
+
+	(void)state;
+	assert_non_null(leaves);
+	assert_ptr_equal(message_leaves(&message), leaves);
+	assert_true(leaves_find(leaves, slice_of("a"), &leaf));
+	assert_true(slice_is(leaf.value, "b"));
+	message_free(&message);
+}
+
+static void
+path_and_query_are_those_that_were_sent(void **state)
+{
+	static const struct {
+		const char *uri, *path, *query;
+	} rows[] = {
+		{ "REQUEST_URI=/hooks/a?x=%41&y", "/hooks/a", "x=%41&y" },
+		{ "REQUEST_URI=/hooks/%61//b", "/hooks/%61//b", "" },
+		{ "REQUEST_URI=/a?", "/a", "" },
+		{ "REQUEST_URI=/a?b?c", "/a", "b?c" },
+		{ "REQUEST_URI=http://other.example/a/b?c", "/a/b", "c" },
+		{ "REQUEST_URI=https://other.example:8443", "/", "" },
+		{ "REQUEST_URI=http://other.example?c=/d", "/", "c=/d" },
+		{ "REQUEST_URI=/a?u=http://b/c", "/a", "u=http://b/c" },
+		{ "REQUEST_URI=*", "*", "" },
+		{ "REQUEST_URI=", NULL, "rewritten" },
+		{ "X=", NULL, "rewritten" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const char *variables[] = { "QUERY_STRING=rewritten", rows[i].uri, NULL };
+		struct message message = message_with(variables, "");
+		assert_true(slice_is(message_path(&message), rows[i].path));
+		assert_true(slice_is(message_query(&message), rows[i].query));
+		message_free(&message);
+	}
+}
+
+static void
+url_is_put_together_as_the_sender_used_it(void **state)
+{
+	static const struct {
+		const char *variables[VARIABLES_MAX];
+		const char *url;
+	} rows[] = {
+		{ { "HTTPS=on", "HTTP_HOST=h.example", "REQUEST_URI=/a?b=%20c", NULL },
+			"https://h.example/a?b=%20c" },
+		{ { "HTTPS=off", "HTTP_HOST=h.example:8080", "REQUEST_URI=/", NULL },
+			"http://h.example:8080/" },
+		{ { "REQUEST_SCHEME=https", "HTTP_HOST=h", "REQUEST_URI=/a", NULL },
+			"https://h/a" },
+		{ { "HTTPS=on", "REQUEST_SCHEME=http", "HTTP_HOST=h", "REQUEST_URI=/a", NULL },
+			"https://h/a" },
+		{ { "HTTP_HOST=h", "REQUEST_URI=http://h/a?b", NULL }, "http://h/a?b" },
+		{ { "HTTP_HOST=h", "REQUEST_URI=http://h?b", NULL }, "http://h/?b" },
+		{ { "SERVER_NAME=s", "SERVER_PORT=80", "REQUEST_URI=/a", NULL }, "http://s/a" },
+		{ { "SERVER_NAME=s", "SERVER_PORT=443", "REQUEST_URI=/a", NULL },
+			"http://s:443/a" },
+		{ { "HTTPS=on", "SERVER_NAME=s", "SERVER_PORT=443", "REQUEST_URI=/a", NULL },
+			"https://s/a" },
+		{ { "HTTP_HOST=", "SERVER_NAME=s", "REQUEST_URI=/a", NULL }, "http://s/a" },
+		{ { "HTTP_HOST=a", "HTTP_HOST=b", "REQUEST_URI=/a", NULL }, NULL },
+		{ { "SERVER_NAME=", "REQUEST_URI=/a", NULL }, NULL },
+		{ { "HTTP_HOST=h", NULL }, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct message message = message_with(rows[i].variables, "");
+		const char *url = message_url(&message);
+		if (rows[i].url == NULL) {
+			assert_null(url);
+		} else {
+			assert_string_equal(url, rows[i].url);
+			assert_ptr_equal(message_url(&message), url);
+		}
+		message_free(&message);
+	}
+}
+
+static void
+registered_url_wins(void **state)
+{
+	static const char *const variables[] = { "HTTP_HOST=h", "REQUEST_URI=/a", NULL };
+	struct message message = message_with(variables, "");
+
+	(void)state;
+	message.url_override = "https://public.example/hook";
+	assert_string_equal(message_url(&message), "https://public.example/hook");
+	message_free(&message);
+}
+
+static void
+url_over_the_limit_is_not_known(void **state)
+{
+	static char uri[20000] = "REQUEST_URI=/";
+	const char *variables[] = { "HTTP_HOST=h", uri, NULL };
+	struct message message = message_with(variables, "");
+
+	(void)state;
+	memset(uri + strlen(uri), 'a', sizeof uri - strlen(uri) - 1);
+	assert_null(message_url(&message));
+	assert_null(message_url(&message));
+	message_free(&message);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(variable_is_found_by_its_whole_name),
+		cmocka_unit_test(message_without_variables_has_none),
+		cmocka_unit_test(header_is_found_absent_or_repeated),
+		cmocka_unit_test(content_type_header_is_read_from_its_own_variable),
+		cmocka_unit_test(header_name_becomes_a_variable),
+		cmocka_unit_test(body_kind_follows_first_byte_and_type),
+		cmocka_unit_test(body_is_parsed_once),
+		cmocka_unit_test(path_and_query_are_those_that_were_sent),
+		cmocka_unit_test(url_is_put_together_as_the_sender_used_it),
+		cmocka_unit_test(registered_url_wins),
+		cmocka_unit_test(url_over_the_limit_is_not_known),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
