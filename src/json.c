@@ -1,0 +1,318 @@
+/* json.c - a JSON text (RFC 8259) becomes leaves (the only user of yajl)
+ *
+ * yajl's callbacks build the tree and end the parse at the first limit, so a
+ * bomb is not read on. yajl 2.1 then is laxer than the RFC and than us in a
+ * few places, which are looked at once the text is known to be JSON otherwise:
+ * form feed and vertical tab between tokens, UTF-8 by its lead bits only, \u
+ * escapes that are no character (decoded to "?" or to invalid UTF-8, so the
+ * raw text is what must be asked), an unterminated string behind the value.
+ * Each costs a scan at memory speed; a parser of our own would save them and
+ * be ours to fuzz for years.
+ *
+ * yajl does not check what its allocator returns, so that must not fail: x*
+ * from alloc.h. It keeps one copy of the longest string with escapes, and of a
+ * token that the text ends in, each at most twice the size of a text that
+ * is in memory already.
+ */
+#include "json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <yajl/yajl_parse.h>
+
+#include "alloc.h"
+#include "text.h"
+
+#define REASON_SIZE 128
+
+struct parser {
+	struct leaves *leaves;
+	struct buf name; /* of the member whose value comes next */
+};
+
+static int
+take_leaf(struct parser *parser, enum leaf_kind kind, struct slice value)
+{
+	return leaves_add(parser->leaves, kind, buf_slice(&parser->name), value);
+}
+
+static int
+take_null(void *context)
+{
+	return take_leaf(context, LEAF_NULL, (struct slice){ NULL, 0 });
+}
+
+static int
+take_boolean(void *context, int is_true)
+{
+	return take_leaf(context, is_true ? LEAF_TRUE : LEAF_FALSE, (struct slice){ NULL, 0 });
+}
+
+static int
+take_number(void *context, const char *text, size_t len)
+{
+	return take_leaf(context, LEAF_NUMBER, (struct slice){ text, len });
+}
+
+static int
+take_string(void *context, const unsigned char *text, size_t len)
+{
+	return take_leaf(context, LEAF_STRING, (struct slice){ (const char *)text, len });
+}
+
+static int
+take_name(void *context, const unsigned char *text, size_t len)
+{
+	struct parser *parser = context;
+
+	buf_clear(&parser->name);
+	return buf_append(&parser->name, text, len);
+}
+
+static int
+open_object(void *context)
+{
+	struct parser *parser = context;
+
+	return leaves_open(parser->leaves, LEAF_OBJECT, buf_slice(&parser->name));
+}
+
+static int
+open_array(void *context)
+{
+	struct parser *parser = context;
+
+	return leaves_open(parser->leaves, LEAF_ARRAY, buf_slice(&parser->name));
+}
+
+static int
+close_container(void *context)
+{
+	struct parser *parser = context;
+
+	return leaves_close(parser->leaves);
+}
+
+static const yajl_callbacks callbacks = {
+	.yajl_null = take_null,
+	.yajl_boolean = take_boolean,
+	.yajl_number = take_number, /* instead of yajl_integer and yajl_double */
+	.yajl_string = take_string,
+	.yajl_start_map = open_object,
+	.yajl_map_key = take_name,
+	.yajl_end_map = close_container,
+	.yajl_start_array = open_array,
+	.yajl_end_array = close_container,
+};
+
+static void *
+yajl_malloc(void *context, size_t size)
+{
+	(void)context;
+	return xmalloc(size);
+}
+
+static void *
+yajl_realloc(void *context, void *old, size_t size)
+{
+	(void)context;
+	return xreallocarray(old, 1, size);
+}
+
+static void
+yajl_release(void *context, void *memory)
+{
+	(void)context;
+	free(memory);
+}
+
+static enum json_result
+refuse(char *reason_out, size_t at, const char *what)
+{
+	if (reason_out != NULL)
+		(void)snprintf(reason_out, REASON_SIZE, "byte %zu: %s", at, what);
+	return JSON_INVALID;
+}
+
+/* yajl's own words: fixed texts in ASCII, of which the line end is cut. */
+static enum json_result
+refuse_as_yajl(char *reason_out, size_t at, yajl_handle yajl)
+{
+	unsigned char *message = yajl_get_error(yajl, 0, NULL, 0);
+
+	(void)refuse(reason_out, at, "not JSON");
+	if (message != NULL && reason_out != NULL)
+		(void)snprintf(reason_out, REASON_SIZE, "byte %zu: %.*s", at,
+			(int)strcspn((const char *)message, "\n"), (const char *)message);
+	yajl_free_error(yajl, message);
+	return JSON_INVALID;
+}
+
+static enum json_result
+refuse_size(char *reason_out, size_t at, const struct leaves *leaves)
+{
+	if (!leaves_too_large(leaves)) {
+		(void)refuse(reason_out, at, "out of memory");
+		return JSON_NO_MEMORY;
+	}
+	if (reason_out != NULL)
+		(void)snprintf(reason_out, REASON_SIZE,
+			"byte %zu: nested deeper than %d, more than %d values, or too long", at,
+			LEAF_DEPTH_MAX, LEAF_COUNT_MAX);
+	return JSON_TOO_LARGE;
+}
+
+static enum json_result
+run_yajl(yajl_handle yajl, struct slice text, const struct leaves *leaves, char *reason_out)
+{
+	yajl_status status = yajl_parse(yajl, (const unsigned char *)text.data, text.len);
+	size_t at = text.len;
+
+	if (status != yajl_status_ok)
+		at = yajl_get_bytes_consumed(yajl);
+	/* yajl closes with a blank, which an unterminated string behind the value
+	 * swallows: [] " would pass. No token goes on over a line end. */
+	if (status == yajl_status_ok)
+		status = yajl_parse(yajl, (const unsigned char *)"\n", 1);
+	if (status == yajl_status_ok)
+		status = yajl_complete_parse(yajl);
+
+	switch (status) {
+	case yajl_status_ok: return JSON_OK;
+	case yajl_status_client_canceled: return refuse_size(reason_out, at, leaves);
+	case yajl_status_error: break;
+	}
+	return refuse_as_yajl(reason_out, at, yajl);
+}
+
+static enum json_result
+build_leaves(struct slice text, struct leaves *out, char *reason_out)
+{
+	yajl_alloc_funcs memory = { yajl_malloc, yajl_realloc, yajl_release, NULL };
+	struct parser parser = { .leaves = out };
+	enum json_result result;
+	yajl_handle yajl;
+
+	buf_init(&parser.name, text.len);
+	yajl = yajl_alloc(&callbacks, &memory, &parser);
+	/* All off by default but the last; said once more, since we rely on it. */
+	yajl_config(yajl, yajl_allow_comments, 0);
+	yajl_config(yajl, yajl_allow_trailing_garbage, 0);
+	yajl_config(yajl, yajl_allow_multiple_values, 0);
+	yajl_config(yajl, yajl_dont_validate_strings, 0);
+	result = run_yajl(yajl, text, out, reason_out);
+	yajl_free(yajl);
+	buf_free(&parser.name);
+	return result;
+}
+
+/* Inside strings yajl refuses control characters, so any that is left lies between tokens. */
+static enum json_result
+check_blanks(struct slice text, char *reason_out)
+{
+	static const char refused[] = { '\v', '\f' };
+
+	for (size_t i = 0; i < sizeof refused; i++) {
+		const char *found = memchr(text.data, refused[i], text.len);
+
+		if (found != NULL)
+			return refuse(reason_out, (size_t)(found - text.data),
+				"form feed or vertical tab between tokens");
+	}
+	return JSON_OK;
+}
+
+/* The code unit behind "\u" at text; yajl has seen that four hex digits are there. */
+static unsigned
+code_unit(const char *digits)
+{
+	unsigned unit = 0;
+
+	for (int i = 0; i < 4; i++) {
+		unsigned char c = (unsigned char)digits[i];
+
+		unit = unit << 4 | ((c & 0x0fu) + (c > '9' ? 9 : 0));
+	}
+	return unit;
+}
+
+/* The length of the escape at text (which begins with its backslash); 0 when it
+ * stands for no character, or for U+0000. RFC 8259 section 7. */
+static size_t
+escape_len(struct slice text)
+{
+	unsigned unit;
+
+	if (text.len < 2 || text.data[1] != 'u')
+		return 2;
+	if (text.len < 6)
+		return 0;
+	unit = code_unit(text.data + 2);
+	if (unit == 0 || (unit >= 0xdc00 && unit <= 0xdfff))
+		return 0;
+	if (unit < 0xd800 || unit > 0xdbff)
+		return 6;
+	if (text.len < 12 || text.data[6] != '\\' || text.data[7] != 'u')
+		return 0;
+	unit = code_unit(text.data + 8);
+	return unit >= 0xdc00 && unit <= 0xdfff ? 12 : 0;
+}
+
+static enum json_result
+check_escapes(struct slice text, char *reason_out)
+{
+	size_t at = 0;
+
+	while (at < text.len) {
+		const char *escape = memchr(text.data + at, '\\', text.len - at);
+		size_t len;
+
+		if (escape == NULL)
+			break;
+		at = (size_t)(escape - text.data);
+		len = escape_len((struct slice){ escape, text.len - at });
+		if (len == 0)
+			return refuse(reason_out, at, "U+0000 or a lone surrogate");
+		at += len;
+	}
+	return JSON_OK;
+}
+
+/* yajl has seen that the lead bits are right and the sequences whole; what is left
+ * are overlong forms, surrogates and what lies above U+10FFFF. */
+static enum json_result
+check_utf8(struct slice text, char *reason_out)
+{
+	size_t at = 0;
+
+	if (text_is_utf8(text))
+		return JSON_OK;
+	while (at < text.len) {
+		unsigned char lead = (unsigned char)text.data[at];
+		size_t len = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+		if (len > text.len - at || !text_is_utf8((struct slice){ text.data + at, len }))
+			break;
+		at += len;
+	}
+	return refuse(reason_out, at, "not UTF-8");
+}
+
+enum json_result
+json_parse(struct slice text, struct leaves *out, char *reason_out)
+{
+	enum json_result result;
+
+	if (text.len == 0)
+		return refuse(reason_out, 0, "empty");
+	leaves_expect(out, text.len);
+	result = build_leaves(text, out, reason_out);
+	if (result == JSON_OK)
+		result = check_blanks(text, reason_out);
+	if (result == JSON_OK)
+		result = check_escapes(text, reason_out);
+	if (result == JSON_OK)
+		result = check_utf8(text, reason_out);
+	return result;
+}

@@ -1,0 +1,29 @@
+/* json.h - a JSON text (RFC 8259) becomes leaves (the only user of yajl)
+ *
+ * One pass of yajl's SAX parser, stricter than it: depth and node limits, no
+ * comments, form feed is not white space, one value and nothing behind it,
+ * valid UTF-8, no byte order mark. U+0000 in a name or value (a handler's
+ * environment ends there), and a lone surrogate, make the text invalid.
+ */
+#ifndef HOOKCGI_JSON_H
+#define HOOKCGI_JSON_H
+
+#include "buf.h"
+#include "leaf.h"
+
+enum json_result {
+	JSON_OK,
+	JSON_INVALID,   /* not JSON, or U+0000 or a lone surrogate in it */
+	JSON_TOO_LARGE, /* deeper or wider than leaf.h allows */
+	JSON_NO_MEMORY,
+};
+
+/*
+ * Parse text into an empty tree. reason_out (may be NULL, else 128 bytes) says
+ * what is wrong and at which byte, printable. On anything but JSON_OK the tree
+ * must only be freed.
+ */
+enum json_result json_parse(struct slice text, struct leaves *out, char *reason_out)
+	__attribute__((warn_unused_result));
+
+#endif
