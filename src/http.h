@@ -1,0 +1,72 @@
+/* http.h - one request in, one answer out, as CGI or FastCGI
+ *
+ * RFC 3875 for the variables and the answer, the FastCGI 1.0 specification for
+ * the records (libfcgi's). What the servers really do, and why accepting,
+ * stopping and draining are done here and not by the library, is in DESIGN.md.
+ */
+#ifndef HOOKCGI_HTTP_H
+#define HOOKCGI_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+/* One request at hand. Valid inside the handler call only. */
+struct http_exchange;
+
+/* "NAME=value" strings, NULL-ended, as the server sent them. */
+char *const *http_variables(const struct http_exchange *exchange);
+
+/* The first variable of that name, NULL when absent. */
+const char *http_variable(const struct http_exchange *exchange, const char *name);
+
+enum http_body {
+	HTTP_BODY_OK,
+	HTTP_BODY_TOO_LARGE,  /* more than limit, declared or sent: 413 */
+	HTTP_BODY_SHORT,      /* ended before CONTENT_LENGTH, or the connection broke: 400 */
+	HTTP_BODY_LATE,       /* not there within the read deadline: 408 */
+	HTTP_BODY_BAD_LENGTH, /* CONTENT_LENGTH is not a number: 400 */
+	HTTP_BODY_NO_MEMORY,  /* 503 */
+};
+
+/*
+ * Read the raw body to its end into an empty buf whose max is set here to limit.
+ * has_length_out: the server gave a CONTENT_LENGTH (else the end is
+ * only as sure as the connection's). One read of the bytes into one place.
+ */
+enum http_body http_read_body(struct http_exchange *exchange, size_t limit, struct buf *body,
+	bool *has_length_out) __attribute__((warn_unused_result));
+
+struct http_answer {
+	int status;               /* 200 to 599 */
+	const char *content_type; /* NULL: no body, no type */
+	struct slice body;
+	const char *extra_headers; /* whole lines "Name: value\r\n", or NULL */
+};
+
+/*
+ * Send the whole answer in one go. What was not read of the body is drained
+ * first, bounded in bytes and time (nginx hangs and mod_cgid loses the answer
+ * otherwise). Once for each exchange; a later call does nothing, and a handler
+ * that never calls it is answered 500.
+ * Log what belongs to the request before this: in FastCGI the lines leave with the answer, to
+ * the server's error log; what is logged later goes to descriptor 2, which some servers drop.
+ */
+void http_answer(struct http_exchange *exchange, const struct http_answer *answer);
+
+/* Serve one request: read, decide, http_answer(). REQUEST_METHOD is always there; what is not a
+ * whole request to a responder never gets here. */
+typedef void http_handler(void *context, struct http_exchange *exchange);
+
+struct http_limits {
+	unsigned threads;        /* most requests at once; grown on demand */
+	int64_t read_timeout_ms; /* from accept to the last byte of the body */
+};
+
+/* One CGI request from the environment and descriptors 0 and 1. Returns the exit status: 0 when
+ * an answer was sent. SIGPIPE stays ignored. */
+int http_serve_cgi(const struct http_limits *limits, http_handler *handler, void *context);
+
+#endif

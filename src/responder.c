@@ -1,0 +1,646 @@
+/* responder.c - FastCGI (its Responder role) on a listening socket (the only user of libfcgi)
+ *
+ * libfcgi reads the requests; everything else is done here, for reasons
+ * that were measured with the real servers (DESIGN.md):
+ *
+ * - It accepts connections badly: its accept cannot be woken for a stop, gives
+ *   up on EMFILE and leaks descriptors into programs that are started. Here the
+ *   threads accept themselves (struct pool), and as many as are needed are
+ *   started.
+ * - It waits without end for a slow peer. Here each wait has a deadline, and
+ *   the main thread shuts down the connection of a thread that is past it.
+ * - It takes a short write for a whole one, copies answers through 8 KiB and
+ *   sends log lines in a write of their own. Here the records of an answer are
+ *   laid out in one buffer and leave in one write.
+ * - It closes a connection by waiting until the server did. Here that is done
+ *   only where something unread could turn the close into a reset.
+ */
+#include "responder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/param.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <fastcgi.h>
+#include <fcgiapp.h>
+
+#include "alloc.h"
+#include "http_exchange.h"
+#include "log.h"
+
+#define SEND_MS 30000      /* a peer that does not take the answer holds a thread this long */
+#define LINGER_MS 200      /* for a peer that is still sending when we close */
+#define STOP_MS 3000       /* servers kill 3 to 8 s after TERM */
+#define TICK_MS 1000       /* how late a deadline may be noticed */
+#define IDLE_MS 10000      /* then a thread that is not needed ends */
+#define ACCEPT_PAUSE_MS 50 /* after EMFILE and the like */
+
+#define KEPT_MAX ((size_t)64 << 10) /* a larger buffer is not kept for the next request */
+#define LOG_MAX ((size_t)16 << 10)  /* log lines of one request sent to the server */
+#define RECORD_MAX 0xfff8           /* a multiple of 8 needs no padding */
+
+/* The largest buffers on a stack here are HTTP_READ_STEP; libfcgi has 1 KiB in one frame. */
+#ifdef HOOKCGI_SANITIZED
+#define STACK_SIZE ((size_t)1 << 20)
+#else
+#define STACK_SIZE ((size_t)256 << 10)
+#endif
+
+#define NEVER INT64_MAX
+
+/* ---- One connection, one thread ---- */
+
+enum worker_state { WORKER_UNUSED, WORKER_RUNNING, WORKER_ENDED };
+
+struct worker {
+	struct http_exchange exchange; /* first */
+	struct pool *pool;
+	FCGX_Request request;
+	int fd;         /* the connection; libfcgi has a duplicate, see worker_receive() */
+	struct buf log; /* lines for the server's error log */
+	struct buf out; /* the records of the answer */
+
+	/* The wait that the main thread ends when it is late. Guarded by lock. While deadline_ms is
+	 * not NEVER, fd is open and stays what it is: no reused number is ever shut down. */
+	pthread_mutex_t lock;
+	int64_t deadline_ms;
+	int shutdown_how;
+	bool late;
+
+	enum worker_state state; /* guarded by pool->lock, as the next */
+	pthread_t thread;
+};
+
+static void
+watch_begin(struct worker *worker, int64_t deadline_ms, int shutdown_how)
+{
+	pthread_mutex_lock(&worker->lock);
+	worker->deadline_ms = deadline_ms;
+	worker->shutdown_how = shutdown_how;
+	worker->late = false;
+	pthread_mutex_unlock(&worker->lock);
+}
+
+/* Was it late? */
+static bool
+watch_end(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->lock);
+	bool late = worker->late;
+	worker->deadline_ms = NEVER;
+	pthread_mutex_unlock(&worker->lock);
+	return late;
+}
+
+/* For the main thread: end a wait that is late. Returns the deadline that is still to come. */
+static int64_t
+watch_check(struct worker *worker, int64_t now)
+{
+	pthread_mutex_lock(&worker->lock);
+	if (worker->deadline_ms <= now && !worker->late) {
+		worker->late = true;
+		shutdown(worker->fd, worker->shutdown_how);
+	}
+	int64_t deadline_ms = worker->late ? NEVER : worker->deadline_ms;
+	pthread_mutex_unlock(&worker->lock);
+	return deadline_ms;
+}
+
+static enum http_body
+fastcgi_read(struct http_exchange *exchange, char *data, size_t size, size_t *len_out)
+{
+	struct worker *worker = (struct worker *)exchange;
+	FCGX_Stream *in = worker->request.in;
+
+	watch_begin(worker, exchange->deadline_ms, SHUT_RD);
+	*len_out = (size_t)FCGX_GetStr(data, (int)MIN(size, INT_MAX), in);
+	bool late = watch_end(worker);
+	/* A cut connection looks like an end (FCGX_HasSeenEOF); only the error tells. */
+	if (FCGX_GetError(in) == 0)
+		return HTTP_BODY_OK;
+	return late ? HTTP_BODY_LATE : HTTP_BODY_SHORT;
+}
+
+/* FastCGI specification 3.3: a record has at most 65535 bytes, is best padded to 8. */
+static bool
+append_record(struct buf *out, int type, int request_id, struct slice content)
+{
+	unsigned padding = -(unsigned)content.len & 7;
+	unsigned char header[FCGI_HEADER_LEN] = { FCGI_VERSION_1, (unsigned char)type,
+		(unsigned char)(request_id >> 8), (unsigned char)request_id,
+		(unsigned char)(content.len >> 8), (unsigned char)content.len,
+		(unsigned char)padding, 0 };
+	static const char zeros[8];
+
+	return buf_append(out, header, sizeof header) && buf_append_slice(out, content) &&
+	       buf_append(out, zeros, padding);
+}
+
+static bool
+append_stream(struct buf *out, int type, int request_id, struct slice content)
+{
+	while (content.len > 0) {
+		struct slice piece = { content.data, MIN(content.len, RECORD_MAX) };
+		if (!append_record(out, type, request_id, piece))
+			return false;
+		content.data += piece.len;
+		content.len -= piece.len;
+	}
+	return true;
+}
+
+/* Log lines, answer and end as records. Each stream that was used is ended by an empty record. */
+static bool
+append_answer(
+	struct buf *out, int request_id, struct slice log, struct slice head, struct slice body)
+{
+	static const unsigned char complete[8]; /* status 0, FCGI_REQUEST_COMPLETE */
+	struct slice nothing = { NULL, 0 };
+	struct slice end = { (const char *)complete, sizeof complete };
+
+	return (log.len == 0 || (append_stream(out, FCGI_STDERR, request_id, log) &&
+					append_record(out, FCGI_STDERR, request_id, nothing))) &&
+	       append_stream(out, FCGI_STDOUT, request_id, head) &&
+	       append_stream(out, FCGI_STDOUT, request_id, body) &&
+	       append_record(out, FCGI_STDOUT, request_id, nothing) &&
+	       append_record(out, FCGI_END_REQUEST, request_id, end);
+}
+
+static bool
+write_all(int fd, struct slice data)
+{
+	while (data.len > 0) {
+		ssize_t len = write(fd, data.data, data.len);
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0)
+			return false;
+		data.data += len;
+		data.len -= (size_t)len;
+	}
+	return true;
+}
+
+static void
+buf_reuse(struct buf *buf)
+{
+	if (buf->size > KEPT_MAX)
+		buf_free(buf);
+	else
+		buf_clear(buf);
+}
+
+static bool
+fastcgi_send(struct http_exchange *exchange, struct slice head, struct slice body)
+{
+	struct worker *worker = (struct worker *)exchange;
+	struct slice log = buf_slice(&worker->log);
+
+	log_set_sink(NULL, NULL); /* the error stream ends with the answer */
+	bool sent = append_answer(&worker->out, worker->request.requestId, log, head, body);
+	if (sent) {
+		watch_begin(worker, http_now_ms() + SEND_MS, SHUT_RDWR);
+		sent = write_all(worker->fd, buf_slice(&worker->out));
+		(void)watch_end(worker);
+	}
+	if (!sent)
+		(void)write_all(STDERR_FILENO, log);
+	buf_reuse(&worker->out);
+	buf_reuse(&worker->log);
+	return sent;
+}
+
+/* Keep a line for the answer to take along; what is too much goes where it would have gone. */
+static void
+collect_log(void *context, const char *line, size_t len)
+{
+	struct worker *worker = context;
+	if (!buf_append(&worker->log, line, len))
+		(void)write_all(STDERR_FILENO, (struct slice){ line, len });
+}
+
+/* Waits for a descriptor to become free, as pool_accept() does. */
+static int
+duplicate(int fd, int64_t deadline_ms)
+{
+	int copy;
+	while ((copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0 && errno == EMFILE &&
+		http_now_ms() < deadline_ms)
+		poll(NULL, 0, ACCEPT_PAUSE_MS);
+	return copy;
+}
+
+/*
+ * Read a request up to its body. libfcgi closes the connection itself when that
+ * fails, so it gets a duplicate: the number that the main thread may shut down
+ * must not be closed, and taken by another thread, behind our back.
+ * false: nothing that can be answered.
+ */
+static bool
+worker_receive(struct worker *worker, int64_t deadline_ms)
+{
+	FCGX_Request *request = &worker->request;
+
+	request->ipcFd = duplicate(worker->fd, deadline_ms);
+	if (request->ipcFd < 0)
+		return false;
+	request->keepConnection = 1; /* else FCGX_Accept_r() begins with closing ipcFd */
+	watch_begin(worker, deadline_ms, SHUT_RD);
+	int status = FCGX_Accept_r(request);
+	(void)watch_end(worker);
+	if (status != 0)
+		return false;
+	close(request->ipcFd);
+	request->ipcFd = worker->fd;
+	/* Cut off parameters are no error to FCGX_Accept_r(). */
+	return FCGX_GetError(request->in) == 0 && request->role == FCGI_RESPONDER &&
+	       FCGX_GetParam("REQUEST_METHOD", request->envp) != NULL;
+}
+
+/* Closing with bytes unread resets the connection, and the answer may be lost with it. */
+static void
+linger(int fd)
+{
+	char trash[HTTP_READ_STEP];
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	int64_t end_ms = http_now_ms() + LINGER_MS;
+
+	if (shutdown(fd, SHUT_WR) < 0)
+		return;
+	for (int64_t wait_ms = LINGER_MS; wait_ms > 0; wait_ms = end_ms - http_now_ms())
+		if (poll(&readable, 1, (int)wait_ms) <= 0 || read(fd, trash, sizeof trash) <= 0)
+			return;
+}
+
+static void
+worker_serve(struct worker *worker, int fd, const struct http_limits *limits, http_handler *handler,
+	void *context)
+{
+	static const struct http_transport transport = { fastcgi_read, fastcgi_send };
+	struct http_exchange *exchange = &worker->exchange;
+	FCGX_Request *request = &worker->request;
+	int64_t deadline_ms = http_now_ms() + limits->read_timeout_ms;
+	bool clean = false;
+
+	worker->fd = fd;
+	if (worker_receive(worker, deadline_ms)) {
+		http_exchange_init(exchange, &transport, request->envp, deadline_ms);
+		log_set_sink(collect_log, worker);
+		http_exchange_handle(exchange, handler, context);
+		clean = FCGX_HasSeenEOF(request->in) != 0 && FCGX_GetError(request->in) == 0;
+	} else if (log_allowed()) {
+		log_message(LOG_LEVEL_WARNING, "dropped", "not a whole FastCGI request");
+	}
+	FCGX_Free(request, 0);
+	request->ipcFd = -1;
+	if (!clean)
+		linger(fd);
+	close(fd);
+}
+
+/* ---- The threads ---- */
+
+/*
+ * Threads take connections themselves and sleep on one epoll instance when
+ * there are none. It reports the listener once and is then armed again by the
+ * thread that it woke, after its accept4(): so a connection wakes one thread,
+ * and the one that slept last. A thread that takes a connection and leaves
+ * nobody waiting starts another one, as far as the limit allows; one that slept
+ * for IDLE_MS ends. (A lead handed from thread to thread was tried: the futex
+ * calls cost a tenth of all requests.)
+ */
+struct pool {
+	int listener;
+	int epoll;     /* the listener and stop */
+	int stop;      /* eventfd, readable from the stop on */
+	int attention; /* eventfd: the main thread has something to watch */
+	const struct http_limits *limits;
+	http_handler *handler;
+	void *context;
+	struct worker *workers; /* limits->threads of them */
+
+	atomic_bool stopping;
+	atomic_uint waiting;   /* threads asleep, or about to be */
+	atomic_uint serving;   /* threads with a connection */
+	atomic_uint running;   /* threads; changed with the lock held */
+	atomic_bool unwatched; /* the main thread sleeps without a time limit */
+	pthread_mutex_t lock;
+	pthread_cond_t ended; /* a thread ended */
+};
+
+static void *worker_run(void *argument);
+
+static bool
+start_thread(struct worker *worker)
+{
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	int error = pthread_create(&worker->thread, &attributes, worker_run, worker);
+	pthread_attr_destroy(&attributes);
+	if (error != 0 && log_allowed())
+		log_message(LOG_LEVEL_ERROR, "threads", "cannot start one: %s", strerror(error));
+	return error == 0;
+}
+
+/* One more thread, if there may be one. */
+static void
+pool_grow(struct pool *pool)
+{
+	struct worker *worker = NULL;
+
+	pthread_mutex_lock(&pool->lock);
+	for (unsigned i = 0; worker == NULL && i < pool->limits->threads; i++)
+		if (pool->workers[i].state != WORKER_RUNNING)
+			worker = &pool->workers[i];
+	if (worker != NULL) {
+		if (worker->state == WORKER_ENDED)
+			pthread_join(worker->thread, NULL);
+		worker->state = start_thread(worker) ? WORKER_RUNNING : WORKER_UNUSED;
+		if (worker->state == WORKER_RUNNING)
+			atomic_fetch_add(&pool->running, 1);
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static void
+pool_leave(struct pool *pool, struct worker *worker)
+{
+	pthread_mutex_lock(&pool->lock);
+	worker->state = WORKER_ENDED;
+	atomic_fetch_sub(&pool->running, 1);
+	pthread_cond_signal(&pool->ended);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* Arm the listener; if a connection is there already, this wakes the next thread. */
+static void
+pool_arm(struct pool *pool)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT };
+	epoll_ctl(pool->epoll, EPOLL_CTL_MOD, pool->listener, &event);
+}
+
+enum pool_wait { POOL_CONNECTION, POOL_RETRY, POOL_END };
+
+/* Sleep. CONNECTION: the caller accepts and must arm the listener then. */
+static enum pool_wait
+pool_wait(struct pool *pool)
+{
+	struct epoll_event event;
+
+	atomic_fetch_add(&pool->waiting, 1);
+	int count = epoll_wait(pool->epoll, &event, 1, IDLE_MS);
+	bool alone = atomic_fetch_sub(&pool->waiting, 1) == 1;
+	if (atomic_load(&pool->stopping)) {
+		eventfd_write(pool->stop, 1); /* wake the next */
+		return POOL_END;
+	}
+	if (count > 0)
+		return POOL_CONNECTION;
+	return count == 0 && !alone ? POOL_END : POOL_RETRY;
+}
+
+/* There is a connection: let others wait for the next, and the main thread watch this one. */
+static void
+pool_took(struct pool *pool)
+{
+	atomic_fetch_add(&pool->serving, 1);
+	if (atomic_load(&pool->waiting) == 0 && atomic_load(&pool->running) < pool->limits->threads)
+		pool_grow(pool);
+	if (atomic_load(&pool->unwatched) && atomic_exchange(&pool->unwatched, false))
+		eventfd_write(pool->attention, 1);
+}
+
+/*
+ * The next connection; -1: end. Accept first and wait second: under load there
+ * is one more already. The listener does not block, since others, also other
+ * processes, may be faster. No error ends this, least of all EMFILE: it passes
+ * when a request in flight ends.
+ */
+static int
+pool_accept(struct pool *pool)
+{
+	struct pollfd stop = { .fd = pool->stop, .events = POLLIN };
+	enum pool_wait wait = POOL_RETRY;
+
+	while (!atomic_load(&pool->stopping)) {
+		int fd = accept4(pool->listener, NULL, NULL, SOCK_CLOEXEC);
+		int error = errno;
+		if (fd < 0 && error != EAGAIN && error != EINTR && error != ECONNABORTED) {
+			if (log_allowed())
+				log_message(LOG_LEVEL_ERROR, "accept", "%s", strerror(error));
+			poll(&stop, 1, ACCEPT_PAUSE_MS);
+		}
+		if (wait == POOL_CONNECTION)
+			pool_arm(pool);
+		if (fd >= 0) {
+			pool_took(pool);
+			return fd;
+		}
+		wait = error == EAGAIN ? pool_wait(pool) : POOL_RETRY;
+		if (wait == POOL_END)
+			return -1;
+	}
+	return -1;
+}
+
+static void *
+worker_run(void *argument)
+{
+	struct worker *worker = argument;
+	struct pool *pool = worker->pool;
+	int fd;
+
+	FCGX_InitRequest(&worker->request, -1, 0);
+	/* Until pool_leave() this thread counts as running and a stop waits for it: no
+	 * connection is accepted and then forgotten. */
+	while ((fd = pool_accept(pool)) >= 0) {
+		worker_serve(worker, fd, pool->limits, pool->handler, pool->context);
+		atomic_fetch_sub(&pool->serving, 1);
+	}
+	pool_leave(pool, worker);
+	return NULL;
+}
+
+static bool
+pool_open(struct pool *pool)
+{
+	pthread_condattr_t monotonic;
+	struct epoll_event once = { .events = EPOLLIN | EPOLLONESHOT };
+	struct epoll_event always = { .events = EPOLLIN };
+
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->ended, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	pool->workers = xcalloc(pool->limits->threads, sizeof pool->workers[0]);
+	for (unsigned i = 0; i < pool->limits->threads; i++) {
+		struct worker *worker = &pool->workers[i];
+		worker->pool = pool;
+		worker->deadline_ms = NEVER;
+		buf_init(&worker->log, LOG_MAX);
+		buf_init(&worker->out, SIZE_MAX / 2); /* as large as the handler makes its answer */
+		pthread_mutex_init(&worker->lock, NULL);
+	}
+
+	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
+	pool->stop = eventfd(0, EFD_CLOEXEC);
+	pool->attention = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (pool->epoll < 0 || pool->stop < 0 || pool->attention < 0 ||
+		epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->listener, &once) < 0 ||
+		epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->stop, &always) < 0) {
+		log_message(LOG_LEVEL_ERROR, "start", "%s", strerror(errno));
+		return false;
+	}
+	pool_grow(pool);
+	return atomic_load(&pool->running) > 0;
+}
+
+/* Only when no thread runs. */
+static void
+pool_close(struct pool *pool)
+{
+	int fds[] = { pool->epoll, pool->stop, pool->attention };
+
+	for (unsigned i = 0; i < pool->limits->threads; i++) {
+		struct worker *worker = &pool->workers[i];
+		if (worker->state == WORKER_ENDED)
+			pthread_join(worker->thread, NULL);
+		pthread_mutex_destroy(&worker->lock);
+		buf_free(&worker->out);
+		buf_free(&worker->log);
+	}
+	free(pool->workers);
+	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	pthread_cond_destroy(&pool->ended);
+	pthread_mutex_destroy(&pool->lock);
+}
+
+/* Take no new connection, let the threads finish. Returns how many did not within STOP_MS. */
+static unsigned
+pool_stop(struct pool *pool)
+{
+	struct timespec until;
+	int error = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += STOP_MS / 1000;
+	atomic_store(&pool->stopping, true);
+	eventfd_write(pool->stop, 1);
+	pthread_mutex_lock(&pool->lock);
+	while (atomic_load(&pool->running) > 0 && error == 0)
+		error = pthread_cond_timedwait(&pool->ended, &pool->lock, &until);
+	pthread_mutex_unlock(&pool->lock);
+	return atomic_load(&pool->running);
+}
+
+/* ---- The main thread ---- */
+
+/* End what is late. Returns how long the main thread may sleep, -1 for ever. */
+static int
+pool_watch(struct pool *pool)
+{
+	int64_t now = http_now_ms();
+	int64_t next = now + MIN(TICK_MS, pool->limits->read_timeout_ms);
+
+	/* First say that nobody watches, then look: a thread does it the other way round. */
+	atomic_store(&pool->unwatched, true);
+	if (atomic_load(&pool->serving) == 0)
+		return -1;
+	atomic_store(&pool->unwatched, false);
+	for (unsigned i = 0; i < pool->limits->threads; i++) {
+		int64_t deadline_ms = watch_check(&pool->workers[i], now);
+		next = MIN(next, deadline_ms);
+	}
+	return (int)(next - now) + 1;
+}
+
+/* Until a signal says stop. */
+static void
+pool_supervise(struct pool *pool, int signals)
+{
+	struct pollfd events[] = {
+		{ .fd = signals, .events = POLLIN },
+		{ .fd = pool->attention, .events = POLLIN },
+	};
+	eventfd_t count;
+	struct signalfd_siginfo signal;
+
+	for (;;) {
+		poll(events, 2, pool_watch(pool));
+		(void)eventfd_read(pool->attention, &count);
+		while (read(signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
+			if (signal.ssi_signo != SIGHUP)
+				return;
+	}
+}
+
+/*
+ * Signals are blocked first: libfcgi's handlers, which FCGX_Init() installs,
+ * swallow a TERM, and in a thread they would cut a read. They stay blocked at
+ * the end, since mod_fcgid sends TERM twice.
+ */
+static int
+prepare_process(int listener)
+{
+	sigset_t stops;
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGTERM);
+	sigaddset(&stops, SIGINT);
+	sigaddset(&stops, SIGUSR1);
+	sigaddset(&stops, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &stops, NULL);
+
+	/* How long libfcgi waits for the peer of a broken request to close. */
+	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "200", 1);
+	FCGX_Init();
+	signal(SIGPIPE, SIG_IGN); /* FCGX_Init() would have replaced it */
+
+	fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
+	fcntl(listener, F_SETFD, FD_CLOEXEC);
+	return signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int
+responder_serve(
+	int listener, const struct http_limits *limits, http_handler *handler, void *context)
+{
+	struct pool pool = {
+		.listener = listener,
+		.limits = limits,
+		.handler = handler,
+		.context = context,
+	};
+	int signals = prepare_process(listener);
+	bool started = pool_open(&pool) && signals >= 0;
+	if (started)
+		pool_supervise(&pool, signals);
+	unsigned left = pool_stop(&pool);
+	if (left > 0) {
+		/* Their memory is in use: the process can only be ended under them. */
+		log_message(LOG_LEVEL_WARNING, "stop", "%u requests were not finished", left);
+		_exit(EX_OK);
+	}
+	pool_close(&pool);
+	if (signals >= 0)
+		close(signals);
+	return started ? EX_OK : EX_OSERR;
+}
