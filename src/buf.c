@@ -128,6 +128,23 @@ buf_append_char(struct buf *buf, char c)
 }
 
 bool
+buf_append_number(struct buf *buf, uint64_t number, size_t width)
+{
+	char digits[32];
+	size_t at = sizeof digits;
+
+	if (width > sizeof digits)
+		width = sizeof digits;
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	while (sizeof digits - at < width)
+		digits[--at] = '0';
+	return buf_append(buf, digits + at, sizeof digits - at);
+}
+
+bool
 buf_appendf(struct buf *buf, const char *format, ...)
 {
 	va_list arguments;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* Borrowed bytes. data may be NULL only when len is 0. */
@@ -70,6 +71,9 @@ bool buf_append(struct buf *buf, const void *data, size_t len);
 bool buf_append_slice(struct buf *buf, struct slice slice);
 bool buf_append_text(struct buf *buf, const char *text);
 bool buf_append_char(struct buf *buf, char c);
+/* Decimal digits, with zeros in front up to width; what the log and times are made of
+ * without the cost of printf. */
+bool buf_append_number(struct buf *buf, uint64_t number, size_t width);
 bool buf_appendf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The contents, borrowed until the buffer changes. */

@@ -152,18 +152,19 @@ log_set_sink(log_sink *sink, void *context)
 }
 
 static bool
+is_bare_character(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	       c == '.' || c == '_' || c == ':' || c == '/' || c == '@' || c == '+' || c == '-';
+}
+
+static bool
 is_bare(struct slice value)
 {
-	if (value.len == 0)
-		return false;
-	for (size_t i = 0; i < value.len; i++) {
-		char c = value.data[i];
-
-		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-			    (c != '\0' && strchr("._:/@+-", c) != NULL)))
+	for (size_t i = 0; i < value.len; i++)
+		if (!is_bare_character(value.data[i]))
 			return false;
-	}
-	return true;
+	return value.len > 0;
 }
 
 /* Append at most max bytes of value; false: they do not fit, and nothing was appended. */
@@ -207,23 +208,39 @@ append_value(struct buf *line, struct slice value, bool json)
 }
 
 static void
-append_milliseconds(struct buf *line, int64_t us)
+append_sign(struct buf *line, int64_t number)
 {
-	uint64_t magnitude = us < 0 ? 0 - (uint64_t)us : (uint64_t)us;
+	if (number < 0)
+		(void)buf_append_char(line, '-');
+}
 
-	(void)buf_appendf(line, "%s%" PRIu64 ".%03u", us < 0 ? "-" : "", magnitude / 1000,
-		(unsigned)(magnitude % 1000));
+static uint64_t
+magnitude_of(int64_t number)
+{
+	return number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
 }
 
 /* The caller has made sure that there is room. */
 static void
 append_field(struct buf *line, const struct log_field *field, bool json)
 {
-	(void)buf_appendf(line, json ? ",\"%s\":" : " %s=", field->name);
+	uint64_t magnitude = magnitude_of(field->number);
+
+	(void)buf_append_text(line, json ? ",\"" : " ");
+	(void)buf_append_text(line, field->name);
+	(void)buf_append_text(line, json ? "\":" : "=");
 	switch (field->kind) {
 	case LOG_FIELD_TEXT: append_value(line, field->text, json); break;
-	case LOG_FIELD_NUMBER: (void)buf_appendf(line, "%" PRId64, field->number); break;
-	case LOG_FIELD_MS: append_milliseconds(line, field->number); break;
+	case LOG_FIELD_NUMBER:
+		append_sign(line, field->number);
+		(void)buf_append_number(line, magnitude, 1);
+		break;
+	case LOG_FIELD_MS:
+		append_sign(line, field->number);
+		(void)buf_append_number(line, magnitude / 1000, 1);
+		(void)buf_append_char(line, '.');
+		(void)buf_append_number(line, magnitude % 1000, 3);
+		break;
 	}
 }
 

@@ -652,8 +652,26 @@ format_rfc3339(int64_t ms, struct buf *out)
 	struct civil civil;
 
 	civil_from_ms(ms, &civil);
-	return buf_appendf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", civil.year, civil.month,
-		civil.day, civil.hour, civil.minute, civil.second, civil.ms);
+	const struct {
+		int number;
+		size_t width;
+		char behind;
+	} parts[] = {
+		{ civil.year, 4, '-' },
+		{ civil.month, 2, '-' },
+		{ civil.day, 2, 'T' },
+		{ civil.hour, 2, ':' },
+		{ civil.minute, 2, ':' },
+		{ civil.second, 2, '.' },
+		{ civil.ms, 3, 'Z' },
+	};
+	if (!buf_reserve(out, sizeof "2016-08-04T13:57:31.329Z" - 1))
+		return false;
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		buf_append_number(out, (uint64_t)parts[i].number, parts[i].width);
+		buf_append_char(out, parts[i].behind);
+	}
+	return true;
 }
 
 static bool

@@ -102,6 +102,30 @@ absurd_sizes_do_not_overflow(void **state)
 }
 
 static void
+numbers_are_decimal_and_padded(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t number;
+		size_t width;
+		const char *text;
+	} cases[] = {
+		{ 0, 0, "0" },
+		{ 7, 3, "007" },
+		{ 1234, 3, "1234" },
+		{ UINT64_MAX, 1, "18446744073709551615" },
+		{ 5, 1000, "00000000000000000000000000000005" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct buf buf;
+		buf_init(&buf, 32);
+		assert_true(buf_append_number(&buf, cases[i].number, cases[i].width));
+		assert_string_equal(buf_text(&buf), cases[i].text);
+		buf_free(&buf);
+	}
+}
+
+static void
 reserved_room_may_be_written(void **state)
 {
 	struct buf buf;
@@ -291,6 +315,7 @@ main(void)
 		cmocka_unit_test(ceiling_holds_for_every_length),
 		cmocka_unit_test(failed_append_leaves_the_buffer_unchanged),
 		cmocka_unit_test(absurd_sizes_do_not_overflow),
+		cmocka_unit_test(numbers_are_decimal_and_padded),
 		cmocka_unit_test(reserved_room_may_be_written),
 		cmocka_unit_test(contents_survive_growth),
 		cmocka_unit_test(cleared_buffer_keeps_its_memory),
