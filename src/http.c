@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "text.h"
 
 /* What is still unread when the answer is known: read on this far, then give up. */
 #define DRAIN_BYTES_MAX ((size_t)8 << 20)
@@ -44,11 +45,11 @@ http_variables(const struct http_exchange *exchange)
 const char *
 http_variable(const struct http_exchange *exchange, const char *name)
 {
-	size_t len = strlen(name);
-	for (char *const *variable = exchange->variables; *variable != NULL; variable++)
-		if (strncmp(*variable, name, len) == 0 && (*variable)[len] == '=')
-			return *variable + len + 1;
-	return NULL;
+	const char *value = NULL;
+	for (char *const *variable = exchange->variables; *variable != NULL && value == NULL;
+		variable++)
+		value = text_variable_value(*variable, name);
+	return value;
 }
 
 /* Servers write leading zeros, and "" for an absent length (webservers.md 1). */

@@ -2,9 +2,9 @@
  *
  * A record is put together in a buffer of fixed size on the stack, so that
  * logging needs no memory when memory is what went wrong, and handed over in
- * one piece. The lock guards the target, and a file's descriptor while it is
- * written to; it is not held while a line goes to the web server, which may be
- * slow to take it.
+ * one piece. The lock guards the target; writers of a file share it, so that
+ * no line waits for another but in the kernel. It is not held while a line goes
+ * to the web server, which may be slow to take it.
  */
 #include "log.h"
 
@@ -42,7 +42,7 @@ struct target {
 	time_t looked_at_s; /* when path was last compared with fd */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct target current = { .kind = TARGET_STDERR, .fd = -1 };
 
 static _Thread_local log_sink *thread_sink;
@@ -136,10 +136,10 @@ log_open(const char *target, bool json, char reason_out[256])
 
 	if (!target_open(target, &opened, reason_out))
 		return false;
-	(void)pthread_mutex_lock(&lock);
+	(void)pthread_rwlock_wrlock(&lock);
 	old = current;
 	current = opened;
-	(void)pthread_mutex_unlock(&lock);
+	(void)pthread_rwlock_unlock(&lock);
 	target_close(&old);
 	return true;
 }
@@ -322,40 +322,45 @@ write_stderr(const char *line, size_t len)
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Open the file again if its path leads elsewhere by now (log rotation). The
- * lock is held. If that fails, lines go on into the file that is open. */
+/* Open the file again if its path leads elsewhere by now (log rotation). If
+ * that fails, lines go on into the file that is open. */
 static void
 reopen_moved_file(void)
 {
-	struct target fresh = current;
+	struct target fresh;
 	struct stat status;
 	char reason[256];
-	time_t now_s = coarse_now_s();
 
-	if (now_s == current.looked_at_s)
-		return;
-	current.looked_at_s = now_s;
-	if (lstat(current.path, &status) == 0 && status.st_dev == current.device &&
-		status.st_ino == current.inode)
-		return;
-	if (!file_open(current.path, &fresh, reason))
-		return;
-	(void)close(current.fd);
-	current = fresh;
+	(void)pthread_rwlock_wrlock(&lock);
+	fresh = current;
+	current.looked_at_s = coarse_now_s();
+	if (current.kind == TARGET_FILE &&
+		(lstat(current.path, &status) != 0 || status.st_dev != current.device ||
+			status.st_ino != current.inode) &&
+		file_open(current.path, &fresh, reason)) {
+		(void)close(current.fd);
+		current = fresh;
+	}
+	(void)pthread_rwlock_unlock(&lock);
 }
 
+/* Threads write side by side: O_APPEND keeps their lines apart, and the shared
+ * lock only the descriptor open. */
 static void
 write_file(const char *line, size_t len)
 {
 	bool is_open;
 
-	(void)pthread_mutex_lock(&lock);
-	is_open = current.kind == TARGET_FILE; /* else changed by log_open() meanwhile */
-	if (is_open) {
+	(void)pthread_rwlock_rdlock(&lock);
+	if (current.kind == TARGET_FILE && coarse_now_s() != current.looked_at_s) {
+		(void)pthread_rwlock_unlock(&lock);
 		reopen_moved_file();
-		write_line(current.fd, line, len);
+		(void)pthread_rwlock_rdlock(&lock);
 	}
-	(void)pthread_mutex_unlock(&lock);
+	is_open = current.kind == TARGET_FILE; /* else changed by log_open() meanwhile */
+	if (is_open)
+		write_line(current.fd, line, len);
+	(void)pthread_rwlock_unlock(&lock);
 	if (!is_open)
 		write_stderr(line, len);
 }
@@ -386,10 +391,10 @@ log_record(enum log_level level, const char *what, const struct log_field *field
 	enum target_kind kind;
 	bool json;
 
-	(void)pthread_mutex_lock(&lock);
+	(void)pthread_rwlock_rdlock(&lock);
 	kind = current.kind;
 	json = current.json;
-	(void)pthread_mutex_unlock(&lock);
+	(void)pthread_rwlock_unlock(&lock);
 
 	append_head(&line, level, what, kind, json);
 	append_fields(&line, fields, count, json);

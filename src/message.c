@@ -15,6 +15,7 @@
 #include "alloc.h"
 #include "form.h"
 #include "json.h"
+#include "text.h"
 
 /* Twice what any of the servers accepts as a request line. */
 #define URL_MAX 16384
@@ -39,22 +40,11 @@ message_free(struct message *message)
 	memset(message, 0, sizeof *message);
 }
 
-/* The value when entry is "name=value", else NULL. */
-static const char *
-value_of(const char *entry, const char *name, size_t name_len)
-{
-	if (strncmp(entry, name, name_len) == 0 && entry[name_len] == '=')
-		return entry + name_len + 1;
-	return NULL;
-}
-
 const char *
 message_variable(const struct message *message, const char *name)
 {
-	size_t name_len = strlen(name);
-
 	for (char *const *entry = message->variables; entry != NULL && *entry != NULL; entry++) {
-		const char *value = value_of(*entry, name, name_len);
+		const char *value = text_variable_value(*entry, name);
 		if (value != NULL)
 			return value;
 	}
@@ -74,14 +64,12 @@ enum message_found
 message_header(const struct message *message, const char *variable, struct slice *value_out)
 {
 	struct slice found = { NULL, 0 };
-	size_t name_len;
 
 	/* RFC 3875 4.1.3 gives the content type a variable of its own; nginx sends both. */
 	if (strcmp(variable, "HTTP_CONTENT_TYPE") == 0)
 		variable = "CONTENT_TYPE";
-	name_len = strlen(variable);
 	for (char *const *entry = message->variables; entry != NULL && *entry != NULL; entry++) {
-		const char *value = value_of(*entry, variable, name_len);
+		const char *value = text_variable_value(*entry, variable);
 		if (value == NULL || *value == '\0')
 			continue;
 		if (found.data != NULL)
