@@ -1,0 +1,88 @@
+/* signature.h - is this message really from the sender, and: make one that is
+ *
+ * Everything is decided by the provider's schemes; nothing of the message
+ * chooses an algorithm, a header or a version. Verification makes our own MAC
+ * and compares its text with the sent text in constant time after the length
+ * check, so there is no second spelling of a right signature. All signatures
+ * of a list and all secrets are tried, without an early exit that would tell
+ * which one fitted.
+ */
+#ifndef HOOKCGI_SIGNATURE_H
+#define HOOKCGI_SIGNATURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "config.h"
+#include "message.h"
+#include "provider.h"
+
+#define SIGNATURE_LIST_MAX 16 /* signatures looked at in one request */
+
+/* A provider's schemes with an endpoint's secrets, every key scheduled once.
+ * Immutable; threads share it. */
+struct verifier;
+
+/* Borrows the provider. NULL: a secret is not a key of the kind a scheme wants
+ * (bad base64, empty after the prefix, no PEM); reason_out says which, never its text. */
+struct verifier *verifier_new(const struct provider *provider, const struct config_secret *secrets,
+	size_t secret_count, char reason_out[256]);
+void verifier_free(struct verifier *verifier);
+
+enum signature_result {
+	SIGNATURE_VALID,
+	SIGNATURE_MISSING,   /* no carrier has one, or something that it signs is absent */
+	SIGNATURE_MALFORMED, /* it does not have the format's shape, or the time is no time */
+	SIGNATURE_WRONG,     /* no secret makes this signature */
+	SIGNATURE_EXPIRED,   /* right, but too old */
+	SIGNATURE_EARLY,     /* right, but too far in the future */
+	SIGNATURE_REPEATED, /* a signature, id or time header came more than once: ambiguous, 400 */
+	SIGNATURE_AMBIGUOUS, /* the id (or a free-form time, header or query field) holds the text
+	                        that ends it in what is signed: 400 */
+	SIGNATURE_ERROR,     /* no memory, library failure: 503 */
+};
+
+/* A short text for logs ("no signature", "wrong signature", "expired"). */
+const char *signature_reason(enum signature_result result);
+
+struct signature_report {
+	size_t scheme; /* index of the scheme that fitted */
+	size_t secret; /* index of the secret that fitted */
+};
+
+/*
+ * Check the message at now_ms. On SIGNATURE_VALID report is filled, and
+ * message->timestamp and ->id are as the scheme that fitted had them: borrowed
+ * from the message, or empty where the scheme has none, does not sign the id,
+ * or had to make the text (a decoded query field). The time window includes
+ * both its ends and is judged only after a secret fitted.
+ * Otherwise the most telling result over all schemes is returned (ERROR before
+ * any other), report is unchanged and timestamp and id are empty.
+ */
+enum signature_result signature_verify(const struct verifier *verifier, struct message *message,
+	int64_t now_ms, struct signature_report *report) __attribute__((warn_unused_result));
+
+/* A request header that signing made. */
+struct signature_header {
+	char *name; /* as the sender writes it */
+	char *value;
+};
+
+/*
+ * Sign message->body as the sender would, with the given secret and the main
+ * scheme: fills at most max headers (also those that carry the time and the id
+ * when the scheme signs them; a fresh id, "msg_" and 24 random hex digits, is
+ * made when message->id is not set; when it is set, its header also where it is
+ * not signed; the event header too when the provider reads the event from a
+ * header and message->event is set). The message is left as it was.
+ * Returns the number of headers, each string the caller's to free; -1: the
+ * scheme cannot be made here (public key, or the signature lies in the body)
+ * and reason_out says why.
+ */
+int signature_make(const struct provider *provider, const struct config_secret *secret,
+	struct message *message, int64_t now_ms, struct signature_header *out, size_t max,
+	char reason_out[256]);
+
+#endif
