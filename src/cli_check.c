@@ -1,0 +1,176 @@
+/* cli_check.c - hookcgi check: what the configuration will do, and everything that is wrong with it */
+#include "cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "endpoint.h"
+#include "signature.h"
+
+static void
+print_list(const char *label, char *const *items, size_t count)
+{
+	printf("    %-9s", label);
+	for (size_t i = 0; i < count; i++)
+		printf(" %s", items[i]);
+	putchar('\n');
+}
+
+static void
+print_run(const char *label, const struct config_run *run)
+{
+	printf("    %-9s", label);
+	if (run->pattern != NULL)
+		printf(" %s:", run->pattern);
+	for (size_t i = 0; i < run->argc; i++)
+		printf(" %s", run->argv[i]->source);
+	putchar('\n');
+}
+
+static void
+print_scheme(const struct provider_scheme *scheme)
+{
+	printf("    %-9s", "signature");
+	if (scheme->method == PROVIDER_NONE) {
+		puts(" none: anybody who knows the URL is believed");
+		return;
+	}
+	for (size_t i = 0; i < scheme->carrier_count; i++)
+		printf("%s%s", i > 0 ? " or " : " ", scheme->carriers[i]->source);
+	if (scheme->signs != NULL)
+		printf(" over %s", scheme->signs->source);
+	if (scheme->has_timestamp && scheme->tolerance_ms >= 0)
+		printf(", at most %lld s old", (long long)scheme->tolerance_ms / 1000);
+	putchar('\n');
+}
+
+/* Returns false when the endpoint answers 503. */
+static bool
+print_endpoint(const struct config *config, const struct config_endpoint *endpoint)
+{
+	char reason[256] = "";
+	struct verifier *verifier = NULL;
+	if (endpoint->unusable == NULL)
+		verifier = verifier_new(
+			endpoint->provider, endpoint->secrets, endpoint->secret_count, reason);
+	bool usable = verifier != NULL;
+	verifier_free(verifier);
+
+	printf("  %s (%s:%u)\n", endpoint->name, config->path, endpoint->line);
+	if (!usable) {
+		printf("    NOT USABLE, answers 503: %s\n",
+			endpoint->unusable != NULL ? endpoint->unusable : reason);
+		if (endpoint->unusable == NULL)
+			fprintf(stderr, "%s:%u: endpoint %s: %s\n", config->path, endpoint->line,
+				endpoint->name, reason);
+		return false;
+	}
+	printf("    %-9s %s\n", "provider", endpoint->provider->name);
+	for (size_t i = 0; i < endpoint->provider->scheme_count; i++)
+		print_scheme(&endpoint->provider->schemes[i]);
+	printf("    %-9s", "secrets");
+	for (size_t i = 0; i < endpoint->secret_count; i++)
+		printf(" %s", endpoint->secrets[i].source);
+	putchar('\n');
+	print_list("events", endpoint->events, endpoint->event_count);
+	for (size_t i = 0; i < endpoint->rule_count; i++)
+		print_run("on", &endpoint->rules[i]);
+	if (endpoint->run.argc > 0)
+		print_run("runs", &endpoint->run);
+	printf("    %-9s body up to %zu bytes, handler up to %lld s, then TERM and after %lld s "
+	       "KILL\n",
+		"limits", endpoint->body_limit, (long long)endpoint->timeout_ms / 1000,
+		(long long)endpoint->grace_ms / 1000);
+	return true;
+}
+
+/* Which of the things that run.c and endpoint.c rely on this host offers. */
+static void
+print_protections(void)
+{
+	int subreaper = 0;
+	bool reaper = prctl(PR_GET_CHILD_SUBREAPER, &subreaper) == 0;
+	bool proc = access("/proc/self/stat", R_OK) == 0;
+	printf("protections\n"
+	       "  core dumps off, other processes of this user cannot read the program's memory\n"
+	       "  handlers: own session, three descriptors, an environment built from nothing\n"
+	       "  a timeout ends %s\n",
+		reaper && proc ? "everything the handler started, also what left its session"
+			       : "the handler's session only (no readable /proc here)");
+	if (geteuid() == 0)
+		puts("  running as root: a web server's user will need to read the same files");
+}
+
+/* Faults first go to standard error, where file:line is what editors look for. */
+static size_t
+print_faults(const struct config *config)
+{
+	size_t faults = 0;
+	for (size_t i = 0; i < config->fault_count; i++) {
+		const struct config_fault *fault = &config->faults[i];
+		bool warning = fault->severity == CONFIG_WARNING;
+		faults += !warning;
+		fprintf(stderr, "%s:%u: %s%s\n", fault->file, fault->line,
+			warning ? "warning: " : "", fault->message);
+	}
+	return faults;
+}
+
+static int
+check(const char *path)
+{
+	bool usable;
+	struct config *config = config_load(path, NULL, &usable);
+	printf("configuration %s%s\n", path,
+		usable ? "" : ": NOT USABLE, every request is answered 503");
+	fflush(stdout);
+	size_t faults = print_faults(config);
+	if (usable) {
+		printf("  log %s (%s), store %s, %u requests at once\n", config->log,
+			config->log_json ? "json" : "text", config->store, config->threads);
+		printf("endpoints\n");
+		for (size_t i = 0; i < config->endpoint_count; i++)
+			if (!print_endpoint(config, &config->endpoints[i]) &&
+				config->endpoints[i].unusable == NULL)
+				faults++;
+		if (config->endpoint_count == 0)
+			printf("  none\n");
+		print_protections();
+	}
+	if (faults > 0)
+		printf("%zu fault%s\n", faults, faults == 1 ? "" : "s");
+	else
+		printf("no faults\n");
+	config_free(config);
+	return faults > 0 || !usable ? CLI_CONFIG : CLI_DONE;
+}
+
+static int
+run_check(const struct cli_command *command, int argc, char **argv, const char *config)
+{
+	static const char *const options[] = { NULL };
+	int count = cli_options(command, argc, argv, options, NULL);
+	if (count < 0)
+		return CLI_USAGE;
+	if (count > 0)
+		return cli_usage(command, "check takes no arguments; name the file with -c");
+
+	endpoint_protect();
+	char *path = config_path(config, NULL);
+	int result = check(path);
+	free(path);
+	return fflush(stdout) == 0 ? result : CLI_NO;
+}
+
+const struct cli_command cli_check = {
+	.name = "check",
+	.arguments = "",
+	.summary = "read the configuration and say what each endpoint will do, and every fault",
+	.help = "Faults go to standard error as FILE:LINE: what is wrong, and what to write.\n"
+		"Run it as the user that the web server runs the program as: what matters is\n"
+		"what that user can read.\n"
+		"Exit code 0 when there is none, 78 when there is one.\n",
+	.run = run_check,
+};

@@ -1,0 +1,321 @@
+/* cli_sign.c - hookcgi sign and send: be the sender, to test an endpoint
+ *
+ * Both make what the endpoint's provider would send for a body. The signature
+ * is made by the code that verifies it, which proves nothing about the
+ * provider: that is what the vectors under tests/vectors are for.
+ */
+#include "cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "endpoint.h"
+#include "run.h"
+#include "signature.h"
+#include "text.h"
+
+#define HEADERS_MAX 16
+/* Longer than any server lets a waiting handler take. */
+#define SEND_TIMEOUT_MS 300000
+
+enum { OPTION_EVENT, OPTION_ID, OPTION_TIME, OPTION_URL, OPTION_TYPE, OPTION_COUNT };
+
+static const char *const sign_options[] = {
+	[OPTION_EVENT] = "--event=",
+	[OPTION_ID] = "--id=",
+	[OPTION_TIME] = "--time=",
+	[OPTION_URL] = "--url=",
+	[OPTION_TYPE] = "--type=",
+	[OPTION_COUNT] = NULL,
+};
+
+/* One signed request, as far as it has been made. */
+struct signing {
+	struct config *config;
+	const struct config_endpoint *endpoint;
+	struct buf body;
+	const char *type; /* media type of the body */
+	struct signature_header headers[HEADERS_MAX];
+	int header_count;
+};
+
+static void
+signing_free(struct signing *signing)
+{
+	for (int i = 0; i < signing->header_count; i++) {
+		free(signing->headers[i].name);
+		free_secret(signing->headers[i].value, strlen(signing->headers[i].value));
+	}
+	buf_free(&signing->body);
+	config_free(signing->config);
+}
+
+/* The endpoint, ready to sign for; NULL and a line on standard error. */
+static const struct config_endpoint *
+find_endpoint(const struct config *config, const char *name)
+{
+	const struct config_endpoint *endpoint = config_find(config, slice_of(name));
+	if (endpoint == NULL)
+		fprintf(stderr, "hookcgi: %s has no endpoint \"%s\"\n", config->path, name);
+	else if (endpoint->unusable != NULL)
+		fprintf(stderr, "hookcgi: endpoint %s cannot be used: %s\n", name,
+			endpoint->unusable);
+	else
+		return endpoint;
+	return NULL;
+}
+
+/* JSON unless it does not look like it, as message_body() looks at it. */
+static const char *
+guess_type(struct slice body)
+{
+	size_t i = 0;
+	while (i < body.len && strchr(" \t\r\n", body.data[i]) != NULL)
+		i++;
+	bool json = i == body.len || body.data[i] == '{' || body.data[i] == '[';
+	return json ? "application/json" : "application/x-www-form-urlencoded";
+}
+
+static bool
+make_headers(struct signing *signing, const char **values)
+{
+	static char *no_variables[] = { NULL };
+	struct timespec now;
+	char reason[256];
+	int64_t now_ms;
+	struct message message;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	uint64_t given;
+	if (values[OPTION_TIME] != NULL) {
+		if (!text_parse_number(slice_of(values[OPTION_TIME]), 253402300799u, &given)) {
+			fprintf(stderr,
+				"hookcgi: --time=%s is not a number of seconds since 1970\n",
+				values[OPTION_TIME]);
+			return false;
+		}
+		now_ms = (int64_t)given * 1000;
+	}
+	message_init(&message, no_variables, buf_slice(&signing->body));
+	message.url_override =
+		values[OPTION_URL] != NULL ? values[OPTION_URL] : signing->endpoint->url;
+	message.event = slice_of(values[OPTION_EVENT]);
+	message.id = slice_of(values[OPTION_ID]);
+	message.endpoint = slice_of(signing->endpoint->name);
+	const struct config_secret *secret =
+		signing->endpoint->secret_count > 0 ? &signing->endpoint->secrets[0] : NULL;
+	signing->header_count = signature_make(signing->endpoint->provider, secret, &message,
+		now_ms, signing->headers, HEADERS_MAX, reason);
+	message_free(&message);
+	if (signing->header_count < 0) {
+		signing->header_count = 0;
+		fprintf(stderr, "hookcgi: %s\n", reason);
+		return false;
+	}
+	return true;
+}
+
+/* From the words of the command line to a signed request. Returns CLI_DONE or the exit code. */
+static int
+sign(const struct cli_command *command, int argc, char **argv, const char *config,
+	const char **values, struct signing *out)
+{
+	int count = cli_options(command, argc, argv, sign_options, values);
+	if (count < 0)
+		return CLI_USAGE;
+	if (count < 1 || count > 2)
+		return cli_usage(
+			command, "%s takes an endpoint and at most one file", command->name);
+
+	endpoint_protect();
+	memset(out, 0, sizeof *out);
+	out->config = cli_load_config(config, argv[1]);
+	if (out->config == NULL)
+		return CLI_CONFIG;
+	out->endpoint = find_endpoint(out->config, argv[1]);
+	if (out->endpoint == NULL ||
+		!cli_read(count == 2 ? argv[2] : NULL, out->endpoint->body_limit, &out->body))
+		return CLI_NO;
+	out->type = values[OPTION_TYPE] != NULL ? values[OPTION_TYPE]
+						: guess_type(buf_slice(&out->body));
+	return make_headers(out, values) ? CLI_DONE : CLI_NO;
+}
+
+static int
+run_sign(const struct cli_command *command, int argc, char **argv, const char *config)
+{
+	const char *values[OPTION_COUNT] = { NULL };
+	struct signing signing = { .config = NULL };
+	int result = sign(command, argc, argv, config, values, &signing);
+	if (result == CLI_DONE) {
+		printf("Content-Type: %s\n", signing.type);
+		for (int i = 0; i < signing.header_count; i++)
+			printf("%s: %s\n", signing.headers[i].name, signing.headers[i].value);
+	}
+	signing_free(&signing);
+	return fflush(stdout) == 0 ? result : CLI_NO;
+}
+
+/* name = "value" in the syntax of curl's --config, where \ and " are escaped. */
+static bool
+append_setting(struct buf *out, const char *name, const char *value, const char *more)
+{
+	if (!buf_appendf(out, "%s = \"", name))
+		return false;
+	const char *parts[] = { value, more };
+	for (size_t i = 0; i < 2; i++)
+		for (const char *c = parts[i]; *c != '\0'; c++)
+			if ((strchr("\\\"", *c) != NULL && !buf_append_char(out, '\\')) ||
+				!buf_append_char(out, *c))
+				return false;
+	return buf_append_text(out, "\"\n");
+}
+
+/* curl reads its settings from standard input, so that a token is not in its argv. */
+static bool
+write_settings(
+	const struct signing *signing, const char *url, const char *body_path, struct buf *out)
+{
+	struct buf line;
+	bool done = append_setting(out, "url", url, "") &&
+		    append_setting(out, "data-binary", "@", body_path) &&
+		    append_setting(out, "header", "Content-Type: ", signing->type);
+	for (int i = 0; done && i < signing->header_count; i++) {
+		buf_init(&line, 65536);
+		done = buf_appendf(&line, "%s: ", signing->headers[i].name) &&
+		       append_setting(out, "header", buf_text(&line), signing->headers[i].value);
+		buf_free_secret(&line);
+	}
+	return done;
+}
+
+/* The body in a file of its own; -1: a line was printed. path_out is a template for mkstemp(3). */
+static int
+write_body(const struct signing *signing, char *path_out)
+{
+	int fd = mkstemp(path_out);
+	size_t written = 0;
+	while (fd >= 0 && written < signing->body.len) {
+		ssize_t got = write(fd, signing->body.data + written, signing->body.len - written);
+		if (got <= 0) {
+			close(fd);
+			unlink(path_out);
+			fd = -1;
+		} else {
+			written += (size_t)got;
+		}
+	}
+	if (fd < 0)
+		perror("hookcgi: a temporary file for the body");
+	return fd;
+}
+
+static const char *
+find_curl(void)
+{
+	static const char *const places[] = { "/usr/bin/curl", "/usr/local/bin/curl", "/bin/curl" };
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+		if (access(places[i], X_OK) == 0)
+			return places[i];
+	return NULL;
+}
+
+/* Run curl with the settings; prints its answer. Returns the exit code of the command. */
+static int
+run_curl(const char *curl, struct slice settings)
+{
+	/* -q first: no ~/.curlrc may change what is sent. */
+	char *const argv[] = { (char *)(uintptr_t)curl, (char *)(uintptr_t) "-q",
+		(char *)(uintptr_t) "-sS", (char *)(uintptr_t) "-i", (char *)(uintptr_t) "--config",
+		(char *)(uintptr_t) "-", NULL };
+	static char *no_environment[] = { NULL };
+	struct run_spec spec = {
+		.argv = argv,
+		.envp = no_environment,
+		.directory = "/",
+		.input = settings,
+		.input_fd = -1,
+		.timeout_ms = SEND_TIMEOUT_MS,
+		.grace_ms = 1000,
+	};
+	struct run_result result;
+	run_result_init(&result);
+	run_handler(&spec, &result);
+	fwrite(buf_text(&result.output), 1, result.output.len, stdout);
+	fwrite(buf_text(&result.error), 1, result.error.len, stderr);
+	/* "HTTP/1.1 200 OK": the first digit of the status decides. */
+	const char *status = strchr(buf_text(&result.output), ' ');
+	bool good =
+		result.end == RUN_EXITED && result.code == 0 && status != NULL && status[1] == '2';
+	if (result.end == RUN_NOT_STARTED)
+		fprintf(stderr, "hookcgi: %s\n", result.reason);
+	run_result_free(&result);
+	return good ? CLI_DONE : CLI_NO;
+}
+
+static int
+send_signed(const struct signing *signing, const char *url)
+{
+	char body_path[] = "/tmp/hookcgi-send-XXXXXX";
+	struct buf settings;
+	const char *curl = find_curl();
+	if (curl == NULL) {
+		fputs("hookcgi: send needs curl: apt-get install curl\n", stderr);
+		return CLI_NO;
+	}
+	int fd = write_body(signing, body_path);
+	if (fd < 0)
+		return CLI_NO;
+	close(fd);
+	buf_init(&settings, (size_t)1 << 20);
+	int result = CLI_NO;
+	if (write_settings(signing, url, body_path, &settings))
+		result = run_curl(curl, buf_slice(&settings));
+	unlink(body_path);
+	buf_free_secret(&settings);
+	return result;
+}
+
+static int
+run_send(const struct cli_command *command, int argc, char **argv, const char *config)
+{
+	const char *values[OPTION_COUNT] = { NULL };
+	struct signing signing = { .config = NULL };
+	int result = sign(command, argc, argv, config, values, &signing);
+	if (result == CLI_DONE && values[OPTION_URL] == NULL)
+		result = cli_usage(command, "send needs --url URL");
+	if (result == CLI_DONE)
+		result = send_signed(&signing, values[OPTION_URL]);
+	signing_free(&signing);
+	return fflush(stdout) == 0 ? result : CLI_NO;
+}
+
+#define OPTION_HELP                                                                   \
+	"FILE is the body; - or nothing: standard input. The first secret is used.\n" \
+	"  --event TYPE  the event type, for senders that put it into a header\n"     \
+	"  --id ID       the event id, for senders that put it into a header\n"       \
+	"  --time S      sign for another time than now (seconds since 1970)\n"       \
+	"  --type TYPE   media type of the body; else JSON or a form by its first byte\n"
+
+const struct cli_command cli_sign = {
+	.name = "sign",
+	.arguments =
+		"ENDPOINT [FILE] [--event TYPE] [--id ID] [--time S] [--type TYPE] [--url URL]",
+	.summary = "print the headers of a correctly signed request with this body",
+	.help = OPTION_HELP "  --url URL     for senders that sign the URL\n",
+	.run = run_sign,
+};
+
+const struct cli_command cli_send = {
+	.name = "send",
+	.arguments = "ENDPOINT [FILE] --url URL [--event TYPE] [--id ID] [--time S] [--type TYPE]",
+	.summary = "send a correctly signed test event and show the answer",
+	.help = OPTION_HELP "  --url URL     where to: https://example.org/hooks/ENDPOINT\n"
+			    "Runs curl. Exit code 0 when the answer is 2xx, else 1.\n",
+	.run = run_send,
+};

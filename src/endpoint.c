@@ -1,0 +1,89 @@
+/* endpoint.c - the program as the web server's endpoint: CGI or FastCGI */
+#include "endpoint.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "responder.h"
+#include "http.h"
+#include "receive.h"
+#include "run.h"
+#include "runner.h"
+#include "service.h"
+
+/* Before a configuration is read, and when none can be. */
+#define DEFAULT_THREADS 64
+#define DEFAULT_READ_TIMEOUT_MS 30000
+
+/* More runners than this would only wait for each other's processor. */
+#define RUNNERS_MAX 64
+
+void
+endpoint_protect(void)
+{
+	struct rlimit none = { 0, 0 };
+	setrlimit(RLIMIT_CORE, &none);
+#ifndef HOOKCGI_SANITIZED /* LeakSanitizer has to trace its own process */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a full quota is an error to handle, not a death */
+	umask(077);
+	/* A later open() must never become a standard stream by accident. */
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+static void
+run_in_runner(const struct run_spec *spec, struct run_result *result)
+{
+	runner_run(spec, RUNNERS_MAX, result);
+}
+
+/* What the configuration says about serving itself; it is read again with each change, these two are not. */
+static struct http_limits
+read_limits(const char *config)
+{
+	struct http_limits limits = { DEFAULT_THREADS, DEFAULT_READ_TIMEOUT_MS };
+	service_open(config, false);
+	struct snapshot *snapshot = service_acquire(NULL, slice_of(""));
+	const struct config *loaded = snapshot_config(snapshot);
+	if (loaded != NULL) {
+		limits.threads = loaded->threads;
+		limits.read_timeout_ms = loaded->read_timeout_ms;
+	}
+	service_release(snapshot);
+	return limits;
+}
+
+int
+endpoint_serve_cgi(void)
+{
+	endpoint_protect();
+	service_open(NULL, true);
+	struct receiver receiver = { run_handler };
+	struct http_limits limits = { 1, DEFAULT_READ_TIMEOUT_MS };
+	return http_serve_cgi(&limits, receive, &receiver);
+}
+
+int
+endpoint_serve_fastcgi(int listener, const char *config)
+{
+	endpoint_protect();
+	if (!runner_start()) /* before secrets and threads: see runner.h */
+		return EXIT_FAILURE;
+	struct http_limits limits = read_limits(config);
+	struct receiver receiver = { run_in_runner };
+	int status = responder_serve(listener, &limits, receive, &receiver);
+	runner_stop();
+	return status;
+}

@@ -1,0 +1,540 @@
+/* receive.c - one request, from the web server's variables to the answer
+ *
+ * receive() is a straight line: find the endpoint, read the body, verify,
+ * find out what it is, run, answer, log. Each step that cannot go on names one
+ * outcome; the table below is all there is to know about what a sender is
+ * told. Nothing in front of verify() is stored or trusted, and what it costs is
+ * one MAC over a bounded body.
+ */
+#include "receive.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+
+#include "alloc.h"
+#include "config.h"
+#include "crypto.h"
+#include "handler.h"
+#include "handshake.h"
+#include "log.h"
+#include "message.h"
+#include "service.h"
+#include "signature.h"
+#include "text.h"
+
+/* Bytes of a handler's standard error that go into the log line of a failed attempt. */
+#define LOGGED_ERROR_MAX 1024
+/* Bytes of an event type, and of an id. */
+#define VALUE_MAX 8192
+/* Bytes of a handshake's answer. */
+#define HANDSHAKE_ANSWER_MAX 4096
+
+enum outcome {
+	OUTCOME_ACCEPTED,
+	OUTCOME_IGNORED,
+	OUTCOME_HANDSHAKE,
+	OUTCOME_NOT_FOUND,
+	OUTCOME_METHOD,
+	OUTCOME_MALFORMED,
+	OUTCOME_NO_LENGTH,
+	OUTCOME_LATE,
+	OUTCOME_TOO_LARGE,
+	OUTCOME_ENCODED,
+	OUTCOME_UNAUTHORIZED,
+	OUTCOME_UNUSABLE,
+	OUTCOME_MISCONFIGURED,
+	OUTCOME_UNAVAILABLE,
+	OUTCOME_FAILED,
+	OUTCOME_TRY_LATER,
+	OUTCOME_TIMED_OUT,
+};
+
+/* What a sender is told. The bodies are fixed: a stranger learns nothing from them. */
+static const struct {
+	int status;
+	const char *word; /* in the log, and as the answer's "status" */
+	bool retry_after; /* 503 is for senders that obey it */
+	bool stranger;    /* anybody can cause it: its log lines are limited */
+} outcomes[] = {
+	[OUTCOME_ACCEPTED] = { 200, "accepted", false, false },
+	[OUTCOME_IGNORED] = { 200, "ignored", false, false },
+	[OUTCOME_HANDSHAKE] = { 200, "handshake", false, true },
+	[OUTCOME_NOT_FOUND] = { 404, "not_found", false, true },
+	[OUTCOME_METHOD] = { 405, "method_not_allowed", false, true },
+	[OUTCOME_MALFORMED] = { 400, "malformed", false, true },
+	[OUTCOME_NO_LENGTH] = { 411, "length_required", false, true },
+	[OUTCOME_LATE] = { 408, "too_slow", false, true },
+	[OUTCOME_TOO_LARGE] = { 413, "too_large", false, true },
+	[OUTCOME_ENCODED] = { 415, "encoding_not_supported", false, true },
+	[OUTCOME_UNAUTHORIZED] = { 401, "unauthorized", false, true },
+	[OUTCOME_UNUSABLE] = { 400, "unusable", false, false },
+	[OUTCOME_MISCONFIGURED] = { 503, "misconfigured", true, true },
+	[OUTCOME_UNAVAILABLE] = { 503, "unavailable", true, false },
+	[OUTCOME_FAILED] = { 500, "failed", false, false },
+	[OUTCOME_TRY_LATER] = { 503, "try_later", true, false },
+	[OUTCOME_TIMED_OUT] = { 504, "timed_out", false, false },
+};
+
+/* One request on its way down the line. */
+struct request {
+	const struct receiver *receiver;
+	struct http_exchange *exchange;
+	struct timespec started; /* CLOCK_MONOTONIC */
+	int64_t received_ms;     /* since 1970 */
+	struct slice name;       /* the endpoint's, as asked for */
+	struct snapshot *snapshot;
+	const struct config_endpoint *endpoint;
+	const struct verifier *verifier;
+	const struct config_run *run; /* what the event type is wanted by */
+	struct buf body;
+	struct buf event, id; /* what message refers to */
+	char key[2 * CRYPTO_DIGEST_MAX + 1];
+	struct message message;
+	const char *reason;        /* for the log: why it ended as it did, or NULL */
+	char reason_made[256];     /* where reason is not a text that is there anyway */
+	struct http_answer answer; /* body and type, where not the outcome's own */
+	char status_text[64];
+	struct buf answer_body;
+	struct run_result result;
+};
+
+static int64_t
+elapsed_us(const struct timespec *since)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)(now.tv_sec - since->tv_sec) * 1000000 +
+	       (now.tv_nsec - since->tv_nsec) / 1000;
+}
+
+static enum outcome
+because(struct request *request, enum outcome outcome, const char *reason)
+{
+	request->reason = reason;
+	return outcome;
+}
+
+/*
+ * The last segment of the URL's path. SCRIPT_NAME and PATH_INFO together are the
+ * path in every server and mode (nginx without fastcgi_split_path_info and
+ * mod_proxy_fcgi put all of it into SCRIPT_NAME).
+ */
+static struct slice
+endpoint_name(const struct http_exchange *exchange)
+{
+	const char *path = http_variable(exchange, "PATH_INFO");
+	if (path == NULL || path[0] == '\0')
+		path = http_variable(exchange, "SCRIPT_NAME");
+	if (path == NULL)
+		return slice_of("");
+	const char *slash = strrchr(path, '/');
+	return slice_of(slash != NULL ? slash + 1 : path);
+}
+
+static enum outcome
+find_endpoint(struct request *request)
+{
+	request->name = endpoint_name(request->exchange);
+	request->snapshot =
+		service_acquire(http_variable(request->exchange, "HOOKCGI_CONFIG"), request->name);
+	const struct config *config = snapshot_config(request->snapshot);
+	if (config == NULL)
+		return because(request, OUTCOME_MISCONFIGURED,
+			"no usable configuration: hookcgi check says why");
+	if (text_is_name(request->name))
+		request->endpoint = config_find(config, request->name);
+	if (request->endpoint == NULL)
+		return because(request, OUTCOME_NOT_FOUND, "no endpoint of this name");
+	const char *reason;
+	request->verifier = snapshot_verifier(request->snapshot, request->endpoint, &reason);
+	if (request->verifier == NULL)
+		return because(request, OUTCOME_MISCONFIGURED, reason);
+	return OUTCOME_ACCEPTED;
+}
+
+static enum outcome
+check_method(struct request *request)
+{
+	const char *method = http_variable(request->exchange, "REQUEST_METHOD");
+	if (strcmp(method, "POST") == 0 ||
+		handshake_takes_method(request->endpoint->provider, method))
+		return OUTCOME_ACCEPTED;
+	request->answer.extra_headers = handshake_takes_method(request->endpoint->provider, "GET")
+						? "Allow: GET, POST\r\n"
+						: "Allow: POST\r\n";
+	return because(request, OUTCOME_METHOD, "only POST is taken here");
+}
+
+/* A compressed body is refused unread: what is signed are the bytes, and a bomb is not ours to defuse. */
+static bool
+is_encoded(const struct http_exchange *exchange)
+{
+	const char *encoding = http_variable(exchange, "HTTP_CONTENT_ENCODING");
+	return encoding != NULL && encoding[0] != '\0' && strcasecmp(encoding, "identity") != 0;
+}
+
+static enum outcome
+read_body(struct request *request, bool *has_length_out)
+{
+	switch (http_read_body(
+		request->exchange, request->endpoint->body_limit, &request->body, has_length_out)) {
+	case HTTP_BODY_OK: break;
+	case HTTP_BODY_TOO_LARGE:
+		return because(request, OUTCOME_TOO_LARGE, "body is larger than body_limit");
+	case HTTP_BODY_SHORT:
+		return because(
+			request, OUTCOME_MALFORMED, "body is not as long as CONTENT_LENGTH says");
+	case HTTP_BODY_LATE:
+		return because(request, OUTCOME_LATE, "body did not arrive within read_timeout");
+	case HTTP_BODY_BAD_LENGTH:
+		return because(request, OUTCOME_MALFORMED, "CONTENT_LENGTH is not a number");
+	case HTTP_BODY_NO_MEMORY:
+		return because(request, OUTCOME_UNAVAILABLE, "no memory for the body");
+	}
+	if (is_encoded(request->exchange))
+		return because(request, OUTCOME_ENCODED, "Content-Encoding is not supported");
+	message_init(
+		&request->message, http_variables(request->exchange), buf_slice(&request->body));
+	request->message.endpoint = slice_of(request->endpoint->name);
+	request->message.url_override = request->endpoint->url;
+	return OUTCOME_ACCEPTED;
+}
+
+/* Answer a handshake if this is one. */
+static bool
+is_handshake(struct request *request, bool verified)
+{
+	const struct provider_handshake *handshake =
+		handshake_find(request->endpoint->provider, &request->message, verified);
+	if (handshake == NULL)
+		return false;
+	buf_init(&request->answer_body, HANDSHAKE_ANSWER_MAX);
+	if (!handshake_answer(handshake, &request->message, &request->answer_body))
+		return false;
+	request->answer.status = handshake->status;
+	request->answer.content_type = handshake->content_type;
+	request->answer.body = buf_slice(&request->answer_body);
+	because(request, OUTCOME_HANDSHAKE, handshake->label);
+	return true;
+}
+
+static enum outcome
+verify(struct request *request, bool has_length)
+{
+	struct signature_report report;
+	enum signature_result result = signature_verify(
+		request->verifier, &request->message, request->received_ms, &report);
+	switch (result) {
+	case SIGNATURE_VALID: break;
+	case SIGNATURE_REPEATED:
+	case SIGNATURE_AMBIGUOUS:
+		return because(request, OUTCOME_MALFORMED, signature_reason(result));
+	case SIGNATURE_ERROR:
+		return because(request, OUTCOME_UNAVAILABLE, signature_reason(result));
+	case SIGNATURE_MISSING:
+	case SIGNATURE_MALFORMED:
+	case SIGNATURE_WRONG:
+	case SIGNATURE_EXPIRED:
+	case SIGNATURE_EARLY:
+		return because(request, OUTCOME_UNAUTHORIZED, signature_reason(result));
+	}
+	/* A body that came without a length may have been cut off unseen (mod_cgid):
+	 * only a signature over it tells. */
+	if (!has_length && !request->endpoint->provider->schemes[report.scheme].signs_body)
+		return because(request, OUTCOME_NO_LENGTH,
+			"a body without a length needs a signature over it");
+	return OUTCOME_ACCEPTED;
+}
+
+/* The first template of the list that expands, in value. TEMPLATE_ABSENT: none does; value is empty. */
+static enum template_result
+first_of(
+	struct template *const *templates, size_t count, struct message *message, struct buf *value)
+{
+	enum template_result result = TEMPLATE_ABSENT;
+	buf_init(value, VALUE_MAX);
+	for (size_t i = 0; i < count && result == TEMPLATE_ABSENT; i++)
+		result = template_text(templates[i], message, value);
+	return result;
+}
+
+/* "" and not nothing: from here on it is known what the event has. */
+static struct slice
+known(const struct buf *value)
+{
+	return (struct slice){ buf_text(value), value->len };
+}
+
+/* Event type and id, before anything is decided by them. */
+static enum outcome
+identify(struct request *request)
+{
+	const struct provider *provider = request->endpoint->provider;
+	struct message *message = &request->message;
+	enum template_result event_result =
+		first_of(provider->events, provider->event_count, message, &request->event);
+	enum template_result id_result =
+		first_of(provider->ids, provider->id_count, message, &request->id);
+	message->event = known(&request->event);
+	message->id = known(&request->id);
+	if (message->kind == MESSAGE_BODY_INVALID)
+		return because(request, OUTCOME_UNUSABLE, message->reason);
+	if (message->kind == MESSAGE_BODY_NO_MEMORY)
+		return because(request, OUTCOME_UNAVAILABLE, "no memory to read the body");
+	if (event_result == TEMPLATE_REPEATED || id_result == TEMPLATE_REPEATED)
+		return because(
+			request, OUTCOME_MALFORMED, "the event type or id is there more than once");
+	if (event_result == TEMPLATE_TOO_LONG || id_result == TEMPLATE_TOO_LONG)
+		return because(request, OUTCOME_UNUSABLE, "the event type or id is too long");
+	return OUTCOME_ACCEPTED;
+}
+
+static enum outcome
+choose_run(struct request *request)
+{
+	request->run = config_run_for(request->endpoint, request->message.event);
+	if (request->run == NULL)
+		return because(
+			request, OUTCOME_IGNORED, "no events pattern or rule wants this type");
+	if (request->run->argc == 0)
+		return because(request, OUTCOME_IGNORED, "nothing is configured to run");
+	return OUTCOME_ACCEPTED;
+}
+
+/*
+ * The deduplication key, of signed material only: an id that the signature does
+ * not cover could be changed by whoever replays the request.
+ */
+static enum outcome
+make_key(struct request *request)
+{
+	const struct provider *provider = request->endpoint->provider;
+	struct message *message = &request->message;
+	uint8_t bytes[CRYPTO_DIGEST_MAX];
+	size_t len = crypto_digest_size(CRYPTO_SHA256);
+	bool made = true;
+
+	switch (request->endpoint->dedupe) {
+	case CONFIG_DEDUPE_ID:
+		if (provider->id_is_signed && message->id.len > 0) {
+			message->key = message->id;
+			return OUTCOME_ACCEPTED;
+		}
+		made = crypto_hash(CRYPTO_SHA256, &message->body, 1, bytes);
+		break;
+	case CONFIG_DEDUPE_BODY: made = crypto_hash(CRYPTO_SHA256, &message->body, 1, bytes); break;
+	case CONFIG_DEDUPE_OFF:
+		len = 16;
+		made = crypto_random(bytes, len);
+		break;
+	}
+	if (!made)
+		return because(request, OUTCOME_UNAVAILABLE, "no deduplication key could be made");
+	for (size_t i = 0; i < len; i++)
+		snprintf(request->key + 2 * i, 3, "%02x", bytes[i]);
+	message->key = slice_of(request->key);
+	return OUTCOME_ACCEPTED;
+}
+
+static void
+log_attempt(const struct request *request)
+{
+	const struct run_result *result = &request->result;
+	char end[300];
+	switch (result->end) {
+	case RUN_EXITED: snprintf(end, sizeof end, "exit %d", result->code); break;
+	case RUN_SIGNALLED: snprintf(end, sizeof end, "signal %d", result->code); break;
+	case RUN_TIMED_OUT: snprintf(end, sizeof end, "timed out"); break;
+	case RUN_NOT_STARTED: snprintf(end, sizeof end, "not started: %s", result->reason); break;
+	}
+	bool good = result->end == RUN_EXITED && result->code == 0;
+	struct slice error = buf_slice(&result->error);
+	if (error.len > LOGGED_ERROR_MAX)
+		error.len = LOGGED_ERROR_MAX;
+	if (good || error.len == 0)
+		error.data = NULL; /* the field is left out */
+	struct log_field fields[] = {
+		LOG_SLICE("key", request->message.key),
+		LOG_TEXT("endpoint", request->endpoint->name),
+		LOG_SLICE("event", request->message.event),
+		LOG_NUMBER("attempt", 1),
+		LOG_TEXT("end", end),
+		LOG_US("ms", result->duration_us),
+		LOG_SLICE("stderr", error),
+	};
+	log_record(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "attempt", fields,
+		sizeof fields / sizeof fields[0]);
+}
+
+static enum outcome
+judge(struct request *request)
+{
+	const struct run_result *result = &request->result;
+	switch (result->end) {
+	case RUN_EXITED:
+		if (result->code == 0)
+			return OUTCOME_ACCEPTED;
+		snprintf(request->reason_made, sizeof request->reason_made,
+			"handler exited with %d", result->code);
+		return because(request,
+			result->code == 75 ? OUTCOME_TRY_LATER : OUTCOME_FAILED, /* EX_TEMPFAIL */
+			request->reason_made);
+	case RUN_SIGNALLED:
+		snprintf(request->reason_made, sizeof request->reason_made,
+			"handler died of signal %d", result->code);
+		return because(request, OUTCOME_FAILED, request->reason_made);
+	case RUN_TIMED_OUT:
+		return because(request, OUTCOME_TIMED_OUT, "handler ran over its timeout");
+	case RUN_NOT_STARTED: return because(request, OUTCOME_UNAVAILABLE, result->reason);
+	}
+	return OUTCOME_FAILED;
+}
+
+static enum outcome
+run(struct request *request)
+{
+	const char *address = http_variable(request->exchange, "REMOTE_ADDR");
+	struct handler_event event = {
+		.endpoint = request->endpoint,
+		.run = request->run,
+		.message = &request->message,
+		.received_ms = request->received_ms,
+		.remote_address = address,
+		.attempt = 1,
+	};
+	struct handler_call call;
+	switch (handler_prepare(&event, &call, request->reason_made)) {
+	case HANDLER_READY: break;
+	case HANDLER_UNUSABLE: return because(request, OUTCOME_UNUSABLE, request->reason_made);
+	case HANDLER_NO_MEMORY: return because(request, OUTCOME_UNAVAILABLE, "no memory");
+	}
+	request->receiver->run(&call.spec, &request->result);
+	handler_call_free(&call);
+	log_attempt(request);
+	return judge(request);
+}
+
+/* What the sender sees of a handler that exited with 0. */
+static void
+reply_with_output(struct request *request)
+{
+	const struct provider *provider = request->endpoint->provider;
+	request->answer.status = provider->success_status;
+	if (provider->success_body == NULL && request->endpoint->reply == CONFIG_REPLY_OUTPUT &&
+		request->result.output.len > 0) {
+		request->answer.content_type = request->endpoint->reply_type;
+		request->answer.body = buf_slice(&request->result.output);
+	}
+}
+
+/* The line from the endpoint's name to the outcome, each step only after the one before. */
+static enum outcome
+decide(struct request *request)
+{
+	enum outcome outcome = find_endpoint(request);
+	bool has_length = false;
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = check_method(request);
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = read_body(request, &has_length);
+	if (outcome == OUTCOME_ACCEPTED && is_handshake(request, false))
+		outcome = OUTCOME_HANDSHAKE;
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = verify(request, has_length);
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = identify(request);
+	if (outcome == OUTCOME_ACCEPTED && is_handshake(request, true))
+		outcome = OUTCOME_HANDSHAKE;
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = choose_run(request);
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = make_key(request);
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = run(request);
+	if (outcome == OUTCOME_ACCEPTED)
+		reply_with_output(request);
+	return outcome;
+}
+
+/* The sender's required success where it has one, else the outcome's own words. */
+static void
+compose_answer(struct request *request, enum outcome outcome)
+{
+	struct http_answer *answer = &request->answer;
+	bool success = outcomes[outcome].status == 200 && outcome != OUTCOME_HANDSHAKE;
+	const struct provider *provider = success ? request->endpoint->provider : NULL;
+
+	if (answer->status == 0)
+		answer->status = success ? provider->success_status : outcomes[outcome].status;
+	if (answer->content_type == NULL && outcome != OUTCOME_HANDSHAKE) {
+		answer->content_type = "application/json";
+		if (success && provider->success_body != NULL) {
+			answer->content_type = "text/plain; charset=utf-8";
+			answer->body = slice_of(provider->success_body);
+		} else if (success && request->endpoint->reply == CONFIG_REPLY_NONE) {
+			answer->content_type = NULL;
+		} else {
+			snprintf(request->status_text, sizeof request->status_text,
+				"{\"status\":\"%s\"}\n", outcomes[outcome].word);
+			answer->body = slice_of(request->status_text);
+		}
+	}
+	if (outcomes[outcome].retry_after)
+		answer->extra_headers = "Retry-After: 30\r\n";
+}
+
+static void
+log_request(const struct request *request, enum outcome outcome)
+{
+	if (outcomes[outcome].stranger && !log_allowed())
+		return;
+	const struct message *message = &request->message;
+	struct slice name = request->name;
+	if (name.len > 64)
+		name.len = 64;
+	bool success = outcomes[outcome].status == 200;
+	struct log_field fields[] = {
+		LOG_SLICE("key", message->key),
+		LOG_SLICE("endpoint", name),
+		LOG_TEXT(
+			"provider", request->endpoint != NULL && request->endpoint->provider != NULL
+					    ? request->endpoint->provider->name
+					    : NULL),
+		LOG_SLICE("event", message->event),
+		LOG_SLICE("id", message->id),
+		LOG_NUMBER("status", request->answer.status),
+		LOG_TEXT("reason", request->reason),
+		LOG_NUMBER("bytes", (int64_t)request->body.len),
+		LOG_TEXT("from", http_variable(request->exchange, "REMOTE_ADDR")),
+		LOG_US("ms", elapsed_us(&request->started)),
+	};
+	log_record(success ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, outcomes[outcome].word, fields,
+		sizeof fields / sizeof fields[0]);
+}
+
+void
+receive(void *context, struct http_exchange *exchange)
+{
+	struct request request = { .receiver = context, .exchange = exchange };
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &request.started);
+	clock_gettime(CLOCK_REALTIME, &now);
+	request.received_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	run_result_init(&request.result);
+
+	enum outcome outcome = decide(&request);
+	compose_answer(&request, outcome);
+	/* First: in FastCGI the line goes to the server's error log with the answer. */
+	log_request(&request, outcome);
+	http_answer(exchange, &request.answer);
+
+	run_result_free(&request.result);
+	message_free(&request.message);
+	buf_free(&request.answer_body);
+	buf_free(&request.event);
+	buf_free(&request.id);
+	buf_free(&request.body);
+	service_release(request.snapshot);
+}

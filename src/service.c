@@ -1,0 +1,292 @@
+/* service.c - the configuration in force, with every key scheduled
+ *
+ * Requests look at the files themselves, at most twice a second in a process,
+ * instead of a watcher thread or inotify: it works the same in sixteen
+ * processes, in one that has slept for a day, and on network file systems. Only
+ * one thread loads; the others go on with the snapshot they have. A failed
+ * load is remembered too, so that a broken file is read once and not at every
+ * look.
+ */
+#include "service.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "alloc.h"
+#include "log.h"
+
+/* Half of the second that design.md gives a change to take effect. */
+#define LOOK_INTERVAL_MS 500
+
+/* A server may name a configuration per request (SetEnv in different places);
+ * as many are kept as a sane set-up has, the rest is served from the first. */
+#define SERVICES_MAX 16
+
+struct snapshot {
+	unsigned references; /* under the service's lock */
+	struct service *service;
+	struct config *config; /* may be one that is not usable */
+	bool usable;
+	struct verifier **verifiers; /* one for each endpoint, NULL: see reasons */
+	char (*reasons)[256];
+};
+
+/* One configuration file. */
+struct service {
+	pthread_mutex_t lock;
+	char *path;
+	struct snapshot *current; /* what requests get */
+	struct snapshot *failed;  /* the newest load, when it was not usable; else NULL */
+	int64_t looked_ms;
+	bool loading; /* one thread is at it, outside the lock */
+};
+
+static struct service services[SERVICES_MAX];
+static size_t service_count;
+static pthread_mutex_t services_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t parser_lock = PTHREAD_MUTEX_INITIALIZER; /* config_load() wants one caller */
+static const char *given_path;
+static bool only_one;
+static struct service *default_service; /* for requests that name no file */
+static pthread_once_t default_once = PTHREAD_ONCE_INIT;
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void
+snapshot_free(struct snapshot *snapshot)
+{
+	if (snapshot == NULL)
+		return;
+	for (size_t i = 0; i < snapshot->config->endpoint_count; i++)
+		verifier_free(snapshot->verifiers[i]);
+	free(snapshot->verifiers);
+	free(snapshot->reasons);
+	config_free(snapshot->config);
+	free(snapshot);
+}
+
+/* Schedule the keys of one endpoint, or note why that is not possible. */
+static void
+prepare_endpoint(struct snapshot *snapshot, size_t i)
+{
+	const struct config_endpoint *endpoint = &snapshot->config->endpoints[i];
+	if (endpoint->unusable != NULL || endpoint->provider == NULL)
+		return;
+	snapshot->verifiers[i] = verifier_new(endpoint->provider, endpoint->secrets,
+		endpoint->secret_count, snapshot->reasons[i]);
+}
+
+/* A name that no endpoint can have makes config_load() compile none. */
+static const char no_endpoint[] = "-";
+
+static struct snapshot *
+snapshot_load(struct service *service, struct slice endpoint)
+{
+	struct snapshot *snapshot = xcalloc(1, sizeof *snapshot);
+	char *name = only_one ? xmemdup0(endpoint.data, endpoint.len) : NULL;
+	const char *only = name;
+	if (name != NULL && !text_is_name(endpoint))
+		only = no_endpoint;
+
+	pthread_mutex_lock(&parser_lock);
+	snapshot->config = config_load(service->path, only, &snapshot->usable);
+	pthread_mutex_unlock(&parser_lock);
+	snapshot->service = service;
+	size_t count = snapshot->config->endpoint_count;
+	snapshot->verifiers = xcalloc(count, sizeof *snapshot->verifiers);
+	snapshot->reasons = xcalloc(count, sizeof *snapshot->reasons);
+	for (size_t i = 0; snapshot->usable && i < count; i++)
+		if (only == NULL || slice_is(endpoint, snapshot->config->endpoints[i].name))
+			prepare_endpoint(snapshot, i);
+	free(name);
+	return snapshot;
+}
+
+/* Tell the operator what is wrong with a configuration that was just loaded. */
+static void
+report_faults(const struct snapshot *snapshot, bool has_old)
+{
+	const struct config *config = snapshot->config;
+	for (size_t i = 0; i < config->fault_count; i++) {
+		const struct config_fault *fault = &config->faults[i];
+		if (fault->severity == CONFIG_WARNING)
+			continue;
+		struct log_field fields[] = {
+			LOG_TEXT("file", fault->file),
+			LOG_NUMBER("line", fault->line),
+			LOG_TEXT("message", fault->message),
+		};
+		log_record(LOG_LEVEL_ERROR, "config", fields, 3);
+	}
+	for (size_t i = 0; snapshot->usable && i < config->endpoint_count; i++)
+		if (snapshot->reasons[i][0] != '\0')
+			log_message(LOG_LEVEL_ERROR, "config", "%s:%u: endpoint %s: %s",
+				config->path, config->endpoints[i].line, config->endpoints[i].name,
+				snapshot->reasons[i]);
+	if (!snapshot->usable)
+		log_message(LOG_LEVEL_ERROR, "config", "%s cannot be used; %s", config->path,
+			has_old ? "the one before it stays in force"
+				: "every request is answered 503 until it is mended");
+}
+
+static void
+apply_log(const struct config *config)
+{
+	char reason[256];
+	if (!log_open(config->log, config->log_json, reason))
+		log_message(LOG_LEVEL_ERROR, "config", "%s: log = \"%s\": %s", config->path,
+			config->log, reason);
+}
+
+/* Put a fresh snapshot into the service (its lock is held); what it replaces is returned. */
+static struct snapshot *
+exchange(struct service *service, struct snapshot *fresh)
+{
+	struct snapshot *old = NULL;
+	snapshot_free(service->failed); /* never handed out */
+	service->failed = NULL;
+	if (fresh->usable || service->current == NULL) {
+		old = service->current;
+		service->current = fresh;
+		fresh->references = 1;
+	} else {
+		service->failed = fresh;
+	}
+	return old;
+}
+
+static void
+load(struct service *service, struct slice endpoint)
+{
+	/* Nobody else loads: loading is true. Holding no lock, so requests go on. */
+	struct snapshot *fresh = snapshot_load(service, endpoint);
+	if (fresh->usable)
+		apply_log(fresh->config);
+	report_faults(fresh, service->current != NULL && service->current->usable);
+	if (service->current != NULL && fresh->usable)
+		log_message(LOG_LEVEL_INFO, "config", "%s is in force", fresh->config->path);
+
+	pthread_mutex_lock(&service->lock);
+	struct snapshot *old = exchange(service, fresh);
+	service->looked_ms = now_ms();
+	service->loading = false;
+	pthread_mutex_unlock(&service->lock);
+	if (old != NULL)
+		service_release(old);
+}
+
+/* The service of that file, made when it is new; the first one when there are too many. */
+static struct service *
+service_of(const char *path)
+{
+	struct service *service = NULL;
+
+	pthread_mutex_lock(&services_lock);
+	for (size_t i = 0; i < service_count && service == NULL; i++)
+		if (strcmp(services[i].path, path) == 0)
+			service = &services[i];
+	if (service == NULL && service_count < SERVICES_MAX) {
+		service = &services[service_count++];
+		pthread_mutex_init(&service->lock, NULL);
+		service->path = xstrdup(path);
+	}
+	pthread_mutex_unlock(&services_lock);
+	if (service == NULL) {
+		log_message(LOG_LEVEL_ERROR, "config",
+			"requests name more than %d configuration files; %s is not read",
+			SERVICES_MAX, path);
+		service = &services[0];
+	}
+	return service;
+}
+
+static void
+find_default(void)
+{
+	char *path = config_path(given_path, NULL);
+	default_service = service_of(path);
+	free(path);
+}
+
+/* -c and the process's own environment go before what a request names. */
+static struct service *
+find_service(const char *requested)
+{
+	if (given_path == NULL && getenv("HOOKCGI_CONFIG") == NULL && requested != NULL &&
+		requested[0] != '\0')
+		return service_of(requested);
+	pthread_once(&default_once, find_default);
+	return default_service;
+}
+
+void
+service_open(const char *given, bool only)
+{
+	given_path = given;
+	only_one = only;
+}
+
+struct snapshot *
+service_acquire(const char *requested, struct slice endpoint)
+{
+	struct service *service = find_service(requested);
+
+	pthread_mutex_lock(&service->lock);
+	bool first = service->current == NULL;
+	if (first) {
+		/* The first request loads under the lock: others have nothing to serve from. */
+		struct snapshot *fresh = snapshot_load(service, endpoint);
+		if (fresh->usable)
+			apply_log(fresh->config);
+		report_faults(fresh, false);
+		(void)exchange(service, fresh);
+		service->looked_ms = now_ms();
+	} else if (!service->loading && now_ms() - service->looked_ms >= LOOK_INTERVAL_MS) {
+		const struct snapshot *newest =
+			service->failed != NULL ? service->failed : service->current;
+		service->looked_ms = now_ms();
+		if (config_changed(newest->config)) {
+			service->loading = true;
+			pthread_mutex_unlock(&service->lock);
+			load(service, endpoint);
+			pthread_mutex_lock(&service->lock);
+		}
+	}
+	struct snapshot *snapshot = service->current;
+	snapshot->references++;
+	pthread_mutex_unlock(&service->lock);
+	return snapshot;
+}
+
+void
+service_release(struct snapshot *snapshot)
+{
+	struct service *service = snapshot->service;
+	pthread_mutex_lock(&service->lock);
+	bool last = --snapshot->references == 0;
+	pthread_mutex_unlock(&service->lock);
+	if (last)
+		snapshot_free(snapshot);
+}
+
+const struct config *
+snapshot_config(const struct snapshot *snapshot)
+{
+	return snapshot->usable ? snapshot->config : NULL;
+}
+
+const struct verifier *
+snapshot_verifier(const struct snapshot *snapshot, const struct config_endpoint *endpoint,
+	const char **reason_out)
+{
+	size_t i = (size_t)(endpoint - snapshot->config->endpoints);
+	*reason_out = endpoint->unusable != NULL ? endpoint->unusable : snapshot->reasons[i];
+	return snapshot->verifiers[i];
+}

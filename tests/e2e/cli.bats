@@ -1,0 +1,209 @@
+#!/usr/bin/env bats
+# cli.bats - the command line: what each command prints, and its exit codes (0 done, 1 no, 2 usage, 78 bad config)
+# shellcheck disable=SC2154 # code and effect are answers of lib.bash
+
+load lib
+load servers
+
+setup_file() {
+	lab_open
+	sed -i '/"misconfigured"/,/^}/d; /"missing"/,/^}/d' "$LAB/etc/hookcgi.conf"
+	server_start lighttpd_fastcgi
+}
+
+teardown_file() { lab_close; }
+
+# The command as the user whose configuration it is.
+hookcgi() { "${AS_USER[@]}" "$HOOKCGI_COPY" "$@"; }
+
+setup() { HOOKCGI_COPY=$LAB/bin/hookcgi; }
+
+# EXIT ARGUMENT...: run it with the lab's configuration.
+ends_with() {
+	local wanted=$1
+	shift
+	run hookcgi -c "$LAB/etc/hookcgi.conf" "$@"
+	[ "$status" -eq "$wanted" ] || {
+		echo "hookcgi $*: exit $status, not $wanted"
+		echo "$output"
+		return 1
+	}
+}
+
+# TEXT EXIT PATTERN: a configuration of its own, what check says about it and where.
+check_says() {
+	local file=$LAB/etc/try.conf
+	printf '%s\n' "$1" >"$file"
+	chmod 600 "$file"
+	chown "$LAB_USER" "$file"
+	run hookcgi -c "$file" check
+	[ "$status" -eq "$2" ] && grep -qE -- "$3" <<<"$output" && return 0
+	printf 'check: exit %s, not %s, or nothing like %s in\n%s\n' "$status" "$2" "$3" "$output"
+	return 1
+}
+
+@test "version names the program and a version" {
+	ends_with 0 version
+	[[ $output =~ ^hookcgi\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
+	ends_with 0 --version
+}
+
+@test "no command and an unknown one are usage errors" {
+	run hookcgi
+	[ "$status" -eq 2 ]
+	[[ $output == *"usage: hookcgi"* ]]
+	ends_with 2 bogus
+	ends_with 2 check --bogus
+	ends_with 2 get
+	ends_with 2 sign
+	ends_with 2 provider a b
+	run hookcgi check -c
+	[ "$status" -eq 2 ]
+}
+
+@test "every command explains itself" {
+	local command
+	for command in check serve provider secret sign send get; do
+		ends_with 0 "$command" --help
+		[[ $output == "usage: hookcgi"*"$command"* ]]
+	done
+}
+
+@test "check says what each endpoint will do" {
+	local name
+	ends_with 0 check
+	for name in $PROVIDERS tempfail slow big; do
+		[[ $output == *"$name"* ]]
+	done
+	[[ $output == *"no faults"* ]]
+	[[ $output == *"$LAB/handlers/record"* ]]
+	[[ $output != *"$(cat "$LAB/etc/idfy.secret")"* ]]
+}
+
+@test "check finds every fault with file and line" {
+	local record="run = {\"$LAB/handlers/record\"}" at="$LAB/etc/try.conf:"
+	check_says "endpoint \"a\" { provider = \"idfy\" secret = \"file:idfy.secret\" $record }" 0 'no faults'
+	check_says $'\nnonsense = 1' 78 "${at}2: .*nonsense"
+	check_says 'endpoint "a" {' 78 "$at"
+	check_says $'endpoint "a" {\n provider = "idfy"\n tymeout = "1s"\n}' 78 "${at}3: .*tymeout"
+	check_says $'\nendpoint "a" { secret = "x" '"$record }" 78 "${at}2: .*provider"
+	check_says "endpoint \"a\" { provider = \"no-such\" secret = \"x\" $record }" 78 "${at}1: .*no-such"
+	check_says "endpoint \"a\" { provider = \"idfy\" $record }" 78 "${at}1: .*secret"
+	check_says "endpoint \"a\" { provider = \"idfy\" secret = \"file:empty.secret\" $record }" 78 'empty'
+	check_says "endpoint \"a\" { provider = \"idfy\" secret = \"file:none.secret\" $record }" 78 'none\.secret'
+	check_says "endpoint \"a\" { provider = \"idfy\" secret = \"env:NOT_SET\" $record }" 78 'NOT_SET'
+	check_says 'endpoint "a" { provider = "idfy" secret = "file:idfy.secret" run = {"/nowhere/handler"} }' 0 "${at}1: warning: .*/nowhere/handler"
+	check_says "endpoint \"A b\" { provider = \"idfy\" secret = \"x\" $record }" 78 "${at}1:"
+	check_says "endpoint \"a\" { provider = \"idfy\" secret = \"file:idfy.secret\" $record timeout = \"soon\" }" 78 "${at}1: .*timeout"
+	check_says "endpoint \"a\" { provider = \"idfy\" secret = \"file:idfy.secret\" $record mode = \"queue\" }" 78 "${at}1: .*queue"
+}
+
+@test "check refuses what others could read or change" {
+	local config="endpoint \"a\" { provider = \"idfy\" secret = \"file:open.secret\" run = {\"$LAB/handlers/record\"} }"
+	echo canary >"$LAB/etc/open.secret"
+	chown "$LAB_USER" "$LAB/etc/open.secret"
+	chmod 644 "$LAB/etc/open.secret"
+	check_says "$config" 78 'open\.secret.*(read|chmod)'
+	[[ $output != *canary* ]]
+	chmod 660 "$LAB/etc/open.secret"
+	check_says "$config" 78 'open\.secret.*(write|change|chmod)'
+	chmod 640 "$LAB/etc/open.secret"
+	check_says "$config" 0 'no faults'
+	chmod 666 "$LAB/etc/try.conf"
+	run hookcgi -c "$LAB/etc/try.conf" check
+	[ "$status" -eq 78 ]
+	run hookcgi -c "$LAB/etc/not-there.conf" check
+	[ "$status" -eq 78 ]
+	[[ $output == *not-there.conf* ]]
+}
+
+@test "sign makes the signature that openssl makes" {
+	local name header digest prefix file=$LAB/conf/body
+	cp "$(body)" "$file"
+	while read -r name header digest prefix; do
+		ends_with 0 sign "$name" "$file"
+		grep -qxF "$header: ${prefix:-}$(signature "$digest" "$name" "$file")" <<<"$output"
+		run hookcgi -c "$LAB/etc/hookcgi.conf" sign "$name" <"$file"
+		grep -qxF "$header: ${prefix:-}$(signature "$digest" "$name" "$file")" <<<"$output"
+	done <<-'EOF'
+		webconnex X-Webconnex-Signature sha256
+		sixpark X-SixPark-Signature sha256
+		wootric X-Wootric-Signature sha1 sha1=
+		digivault X-DigiVault-Signature sha256
+		idfy X-Idfy-Signature sha256
+	EOF
+	ends_with 0 sign webconnex "$file" --event registration
+	grep -qxF 'X-Webconnex-Event: registration' <<<"$output"
+	ends_with 1 sign nobody "$file"
+	ends_with 1 sign idfy "$file.none"
+}
+
+@test "send delivers and shows the answer" {
+	local name
+	for name in $PROVIDERS; do
+		forget
+		run hookcgi -c "$LAB/etc/hookcgi.conf" send "$name" --url "$BASE/$name" --event test <"$(body)"
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[[ $output == *" 200"*recorded* ]]
+		handled "$name"
+		cmp "$(body)" "$effect.stdin"
+	done
+	run hookcgi -c "$LAB/etc/hookcgi.conf" send tempfail --url "$BASE/tempfail" <"$(body)"
+	[ "$status" -eq 1 ]
+	[[ $output == *" 503"* ]]
+	run hookcgi -c "$LAB/etc/hookcgi.conf" send idfy --url "http://127.0.0.1:$(free_port)/" <"$(body)"
+	[ "$status" -eq 1 ]
+	run hookcgi -c "$LAB/etc/hookcgi.conf" send idfy <"$(body)"
+	[ "$status" -eq 2 ]
+}
+
+@test "secret is 256 random bits, anew each time" {
+	ends_with 0 secret
+	[[ $output =~ ^[0-9a-f]{64}$ ]]
+	local first=$output
+	ends_with 0 secret
+	[ "$output" != "$first" ]
+	ends_with 0 secret --base64
+	[[ $output =~ ^whsec_[A-Za-z0-9+/]{43}=$ ]]
+	[ "$(printf '%s' "${output#whsec_}" | base64 -d | wc -c)" -eq 32 ]
+}
+
+@test "provider lists the built-in ones and prints one to copy" {
+	local name list
+	ends_with 0 provider
+	list=$output
+	for name in $PROVIDERS; do
+		grep -q "^$name " <<<"$list"
+		run hookcgi provider "$name"
+		[ "$status" -eq 0 ]
+		diff <(echo "$output") "$TOP/providers/$name.conf"
+		check_says "${output/provider \"$name\"/provider \"mine\"}
+endpoint \"a\" { provider = \"mine\" secret = \"file:idfy.secret\" run = {\"$LAB/handlers/record\"} }" 0 'no faults'
+	done
+	ends_with 1 provider no-such
+}
+
+@test "get prints one field" {
+	local path wanted document='{"a":{"b":[10,{"c":"x y"}],"n":1.50,"t":true,"z":null,"e":""},"ä":"\u00e4\"\\"}'
+	while IFS='|' read -r path wanted; do
+		run hookcgi get "$path" <<<"$document"
+		[ "$status" -eq 0 ] && [ "$output" = "$wanted" ] || {
+			echo "get $path: exit $status, $output, not $wanted"
+			return 1
+		}
+	done <<-'EOF'
+		a.b.0|10
+		a.b.1.c|x y
+		a.n|1.50
+		a.t|true
+		a.e|
+		ä|ä"\
+	EOF
+	for path in a a.b x a.b.7 a.b.1.c.d ''; do
+		run hookcgi get "$path" <<<"$document"
+		[ "$status" -eq 1 ] || [ "$status" -eq 2 ]
+	done
+	run hookcgi get a <<<'{"a":'
+	[ "$status" -eq 1 ]
+}

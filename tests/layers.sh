@@ -1,0 +1,63 @@
+#!/bin/sh
+# layers.sh - each file includes only what lies below it, and each foreign library one file
+#
+# The order of the house: a file may include headers of files named before it
+# (and its own). Nothing else may be included, so there is no circle and no way up.
+set -eu
+cd "$(dirname "$0")/.."
+
+order="alloc buf text log
+crypto leaf json form
+message template provider_builtin provider safety settings secret config
+signature handshake run runner handler http http_exchange responder listen
+service receive
+endpoint cli
+cli_check cli_serve cli_provider cli_secret cli_sign cli_get
+main"
+
+# library header, and the file that may include it
+foreign="fcgiapp.h:responder fastcgi.h:responder confuse.h:config yajl/:json openssl/:crypto sqlite3.h:store_sqlite"
+
+faults=0
+fault() {
+	echo "layers: $*" >&2
+	faults=$((faults + 1))
+}
+
+seen=" "
+for name in $order; do
+	seen="$seen$name "
+	for file in "src/$name.c" "src/$name.h"; do
+		[ -e "$file" ] || continue
+		includes=$(sed -n 's/^#include "\([a-z_0-9]*\)\.h"$/\1/p' "$file")
+		for used in $includes; do
+			case "$seen" in
+			*" $used "*) ;;
+			*) # http.c may include http_exchange.h: a header for it and those above
+				[ "${used#"$name"_}" != "$used" ] ||
+					fault "$file includes $used.h, which is not below it"
+				;;
+			esac
+		done
+	done
+done
+
+for file in src/*.c src/*.h; do
+	name=$(basename "$file")
+	name=${name%.*}
+	case "$seen" in
+	*" $name "*) ;;
+	*) fault "$file has no place in the order: name it in tests/layers.sh" ;;
+	esac
+	for pair in $foreign; do
+		if grep -q "^#include <${pair%%:*}" "$file" && [ "$name" != "${pair##*:}" ]; then
+			fault "$file includes ${pair%%:*}, which only ${pair##*:} may"
+		fi
+	done
+	if [ "$name" != run ] && [ "$name" != runner ] &&
+		grep -Eq '(^|[^a-z_])(v?fork|posix_spawnp?|popen|system)\(' "$file"; then
+		fault "$file starts processes: only run and runner may"
+	fi
+done
+
+[ "$faults" -eq 0 ]

@@ -1,0 +1,50 @@
+#!/bin/sh
+# run.sh BUILD [FILE…] - run the unit tests in BUILD/unit and the end-to-end tests, and count
+#
+# FILE names what to run (tests/e2e/cli.bats, build/unit/test_json); nothing: all.
+# The last line is "N passed, N failed, N skipped"; the exit status says the same.
+set -u
+build=$1
+shift
+cd "$(dirname "$0")/.." || exit 1
+[ $# -gt 0 ] || set -- "$build"/unit/test_* tests/e2e/*.bats
+
+HOOKCGI=$PWD/$build/hookcgi
+export HOOKCGI
+passed=0 failed=0 skipped=0
+output=$(mktemp) || exit 1
+trap 'rm -f "$output"' EXIT INT TERM
+
+count() { grep -c "$1" "$output" || :; }
+
+for file; do
+	case "$file" in
+	*.d) continue ;;
+	*.bats)
+		bats --tap "$file" >"$output" 2>&1
+		status=$?
+		good=$(grep '^ok ' "$output" | grep -vc ' # skip' || :)
+		skip=$(count '^ok .* # skip')
+		bad=$(count '^not ok ')
+		;;
+	*)
+		"$file" >"$output" 2>&1
+		status=$?
+		good=$(count '^\[       OK \]')
+		skip=$(count '^\[  SKIPPED \]')
+		bad=$(count '^\[  FAILED  \] [^0-9]*$')
+		;;
+	esac
+	# A file that died has failed, whatever it managed to print.
+	[ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+	[ "$((good + bad + skip))" -gt 0 ] || bad=1
+	printf '%-36s %4d passed' "$file" "$good"
+	[ "$skip" -eq 0 ] || printf ', %d skipped' "$skip"
+	[ "$bad" -eq 0 ] || printf ', %d FAILED' "$bad"
+	echo
+	[ "$bad" -eq 0 ] || sed 's/^/    /' "$output"
+	passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skip))
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
