@@ -6,7 +6,7 @@
 #include "json.h"
 #include "leaf.h"
 
-/* As much as a body can have (config.c's highest body_limit). */
+/* As much as a body can have (config_load.c's highest body_limit). */
 #define DOCUMENT_MAX ((size_t)1 << 30)
 
 static int

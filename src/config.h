@@ -1,4 +1,4 @@
-/* config.h - the configuration file, read whole and then closed (the only user of libConfuse)
+/* config.h - the configuration file, read whole and then closed
  *
  * A configuration is immutable once loaded. One that cannot be used at all
  * (syntax, unsafe file) is not loaded; one endpoint that cannot be used is
@@ -15,6 +15,7 @@
 
 #include "buf.h"
 #include "provider.h"
+#include "safety.h"
 #include "template.h"
 
 struct config_secret {
@@ -141,5 +142,34 @@ const struct config_run *config_run_for(const struct config_endpoint *endpoint, 
 /* Compile one built-in provider, for the command line and tests; NULL and a
  * line in reason_out when there is none of that name or it has a fault. */
 struct provider *config_builtin_provider(const char *name, char reason_out[256]);
+
+/*
+ * The rest is for config_load.c, while it reads.
+ */
+
+/*
+ * Put a fault in its place in the list; the same one again is passed over. With
+ * an endpoint it makes that unusable: the first is what it answers with. The
+ * message is copied, without control characters and cut to 4,000 bytes.
+ */
+void config_add_fault(struct config *config, struct config_endpoint *endpoint,
+	enum config_severity severity, const char *file, unsigned line, const char *message);
+
+/*
+ * Open and judge a file (safety_open()), read it whole, and watch it. Returns its
+ * bytes with a NUL behind them, for free_secret(), and its mode.
+ * NULL: with a reason in refusal, it was refused; without one, errno says why it
+ * cannot be read, EFBIG that it is longer than max.
+ */
+char *config_read_file(struct config *config, const char *path, enum safety_kind kind, size_t max,
+	size_t *len_out, mode_t *mode_out, struct safety_refusal *refusal);
+
+/* Watch a file that was refused, and what was wrong with it: repairing either
+ * means load again. */
+void config_watch_refused(
+	struct config *config, const char *path, const struct safety_refusal *refusal);
+
+/* NULL: the pattern is well formed; else what is wrong with it. */
+const char *config_pattern_fault(const char *pattern);
 
 #endif

@@ -1,7 +1,7 @@
 /* provider.h - how a sender signs, and where it puts its event type and id
  *
  * A provider is data: options as text (from providers/NAME.conf or the user's
- * own block, read by config.c) compiled here into what signature.c and
+ * own block, read by config_load.c) compiled here into what signature.c and
  * handshake.c work with. A provider knows no secret.
  */
 #ifndef HOOKCGI_PROVIDER_H

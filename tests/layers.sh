@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 order="alloc buf text log
 crypto leaf json form
-message template provider_builtin provider safety settings secret config
+message template provider_builtin provider safety settings config config_load
 signature handshake run runner handler http http_exchange responder listen
 service receive
 endpoint cli
@@ -16,7 +16,7 @@ cli_check cli_serve cli_provider cli_secret cli_sign cli_get
 main"
 
 # library header, and the file that may include it
-foreign="fcgiapp.h:responder fastcgi.h:responder confuse.h:config yajl/:json openssl/:crypto sqlite3.h:store_sqlite"
+foreign="fcgiapp.h:responder fastcgi.h:responder confuse.h:settings yajl/:json openssl/:crypto sqlite3.h:store_sqlite"
 
 faults=0
 fault() {

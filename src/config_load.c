@@ -1,0 +1,1118 @@
+/* config_load.c - what a configuration file means: endpoints, secrets, handlers, providers
+ *
+ * settings.c reads the text; here each option gets its meaning and its bounds, and
+ * what the file names (secrets, programs, folders) is looked at. A fault of one
+ * endpoint makes that endpoint unusable, any other the whole file; each is
+ * reported, and the rest is still read, so that all are seen at once.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "safety.h"
+#include "settings.h"
+#include "text.h"
+
+#define FILE_MAX ((size_t)1 << 20)
+#define SECRET_MAX ((size_t)65536) /* an RSA key in PEM has 800 bytes */
+#define SECRETS_MAX 16
+
+/* What the file may hold. */
+
+#define TEXT(word) .name = word, .kind = SETTINGS_TEXT
+#define LIST(word) .name = word, .kind = SETTINGS_LIST
+#define BLOCK(word, options) .name = word, .kind = SETTINGS_BLOCK, .inside = options
+
+/* Where settings_fill() puts it, for provider.c to compile. */
+#define IN(type, member) .offset = offsetof(struct type, member)
+
+/* A scheme, in the member of type that is named with its dot, or in type itself. */
+/* clang-format off */
+#define SCHEME_IN(type, scheme) \
+	{ LIST("header"), IN(type, scheme header) }, \
+	{ LIST("signature"), IN(type, scheme signature) }, \
+	{ TEXT("carriers"), IN(type, scheme carriers) }, \
+	{ TEXT("algorithm"), IN(type, scheme algorithm) }, \
+	{ TEXT("encoding"), IN(type, scheme encoding) }, \
+	{ LIST("format"), IN(type, scheme format) }, \
+	{ TEXT("separator"), IN(type, scheme separator) }, \
+	{ TEXT("signs"), IN(type, scheme signs) }, \
+	{ TEXT("key"), IN(type, scheme key) }, \
+	{ TEXT("key_strip"), IN(type, scheme key_strip) }, \
+	{ TEXT("key_append"), IN(type, scheme key_append) }, \
+	{ TEXT("timestamp"), IN(type, scheme timestamp) }, \
+	{ TEXT("timestamp_format"), IN(type, scheme timestamp_format) }, \
+	{ TEXT("tolerance"), IN(type, scheme tolerance) }, \
+	{ TEXT("future"), IN(type, scheme future) }
+/* clang-format on */
+
+static const struct settings_allowed variant_options[] = {
+	SCHEME_IN(provider_scheme_options, ),
+	{ .name = NULL },
+};
+
+static const struct settings_allowed handshake_options[] = {
+	{ TEXT("method"), IN(provider_handshake_options, method) },
+	{ TEXT("verified"), IN(provider_handshake_options, verified) },
+	{ LIST("when"), IN(provider_handshake_options, when) },
+	{ TEXT("status"), IN(provider_handshake_options, status) },
+	{ TEXT("type"), IN(provider_handshake_options, type) },
+	{ TEXT("answer"), IN(provider_handshake_options, answer) },
+	{ .name = NULL },
+};
+
+static const struct settings_allowed provider_block_options[] = {
+	{ TEXT("title"), IN(provider_options, title) },
+	{ TEXT("docs"), IN(provider_options, docs) },
+	{ TEXT("rests_on"), IN(provider_options, rests_on) },
+	SCHEME_IN(provider_options, main.),
+	{ LIST("event"), IN(provider_options, event) },
+	{ LIST("id"), IN(provider_options, id) },
+	{ LIST("headers"), IN(provider_options, headers) },
+	{ TEXT("success"), IN(provider_options, success_status) },
+	{ TEXT("success_body"), IN(provider_options, success_body) },
+	{ BLOCK("variant", variant_options) },
+	{ BLOCK("handshake", handshake_options) },
+	{ .name = NULL },
+};
+
+static const struct settings_allowed on_options[] = { { LIST("run") }, { .name = NULL } };
+
+static const struct settings_allowed endpoint_options[] = { { TEXT("provider") },
+	{ LIST("secret") }, { LIST("events") }, { LIST("run") }, { TEXT("mode") },
+	{ TEXT("timeout") }, { TEXT("grace") }, { TEXT("retries") }, { TEXT("backoff") },
+	{ TEXT("concurrency") }, { TEXT("stdin") }, { LIST("env") }, { LIST("headers") },
+	{ TEXT("body_limit") }, { TEXT("dedupe") }, { TEXT("reply") }, { TEXT("reply_type") },
+	{ TEXT("directory") }, { TEXT("url") }, { BLOCK("on", on_options) }, { .name = NULL } };
+
+static const struct settings_allowed file_options[] = {
+	{ TEXT("store") },
+	{ TEXT("log") },
+	{ TEXT("log_format") },
+	{ TEXT("threads") },
+	{ TEXT("read_timeout") },
+	{ BLOCK("endpoint", endpoint_options), .named = true },
+	{ BLOCK("provider", provider_block_options), .named = true },
+	{ .name = NULL },
+};
+
+/* What a built-in provider's file may hold. */
+static const struct settings_allowed builtin_options[] = {
+	{ BLOCK("provider", provider_block_options), .named = true },
+	{ .name = NULL },
+};
+
+/* A text being read, the file or a built-in provider, and where its faults go. */
+struct source {
+	struct config *config;
+	const char *label; /* the file's name in faults */
+	bool broken;       /* not usable as a whole */
+};
+
+struct loader {
+	struct config *config;
+	struct source source;
+	struct settings_block *root; /* NULL: not usable */
+	mode_t mode;                 /* of the configuration file */
+};
+
+/* A block being read for its meaning, and whose fault a fault in it is. */
+struct section {
+	struct loader *loader;
+	const struct settings_block *block;
+	struct config_endpoint *endpoint; /* NULL: the whole file's */
+};
+
+/* Faults. */
+
+static char *print_text(const char *format, va_list arguments)
+	__attribute__((format(printf, 1, 0)));
+
+static char *
+print_text(const char *format, va_list arguments)
+{
+	char *text = NULL;
+	return vasprintf(&text, format, arguments) != -1 ? text
+							 : xstrdup("no memory for the message");
+}
+
+/* A fault of the section's endpoint, or of the file. */
+static void fault(const struct section *section, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void
+fault(const struct section *section, unsigned line, const char *format, ...)
+{
+	struct source *source = &section->loader->source;
+	va_list arguments;
+	va_start(arguments, format);
+	char *message = print_text(format, arguments);
+	va_end(arguments);
+	if (section->endpoint == NULL)
+		source->broken = true;
+	config_add_fault(
+		source->config, section->endpoint, CONFIG_FAULT, source->label, line, message);
+	free(message);
+}
+
+static void warn(const struct section *section, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void
+warn(const struct section *section, unsigned line, const char *format, ...)
+{
+	const struct source *source = &section->loader->source;
+	va_list arguments;
+	va_start(arguments, format);
+	char *message = print_text(format, arguments);
+	va_end(arguments);
+	config_add_fault(source->config, NULL, CONFIG_WARNING, source->label, line, message);
+	free(message);
+}
+
+/* What settings.c finds wrong is the whole text's fault. */
+static void
+report_settings(void *context, enum settings_severity severity, unsigned line, const char *message)
+{
+	struct source *source = context;
+	bool warning = severity == SETTINGS_WARNING;
+	if (!warning)
+		source->broken = true;
+	config_add_fault(source->config, NULL, warning ? CONFIG_WARNING : CONFIG_FAULT,
+		source->label, line, message);
+}
+
+/* Options of a section. */
+
+/* Read one of the choices into its number; others are reported as wrong. */
+static int
+choice_value(
+	const struct section *section, const char *name, const char *const *choices, int otherwise)
+{
+	const char *text = settings_text(section->block, name);
+	if (text == NULL)
+		return otherwise;
+	for (int i = 0; choices[i] != NULL; i++) {
+		if (strcmp(text, choices[i]) == 0)
+			return i;
+	}
+	struct buf list;
+	buf_init(&list, 256);
+	for (int i = 0; choices[i] != NULL; i++)
+		buf_appendf(&list, "%s\"%s\"", i == 0 ? "" : " or ", choices[i]);
+	fault(section, settings_line(section->block, name), "%s = \"%s\" is not known: write %s",
+		name, text, buf_text(&list));
+	buf_free(&list);
+	return otherwise;
+}
+
+/* least and most as their texts, so that the fault can print them. */
+static int64_t
+duration_value(const struct section *section, const char *name, const char *least, const char *most,
+	const char *otherwise)
+{
+	int64_t value = 0;
+	int64_t low = 0;
+	int64_t high = 0;
+	const char *text = settings_text(section->block, name);
+	if (!text_parse_duration(text != NULL ? text : otherwise, &value) ||
+		!text_parse_duration(least, &low) || !text_parse_duration(most, &high) ||
+		value < low || value > high) {
+		fault(section, settings_line(section->block, name),
+			"%s = \"%s\" is not a duration from %s to %s: write a number and ms, s, "
+			"m, h or d, such as \"%s\"",
+			name, text != NULL ? text : otherwise, least, most, otherwise);
+		value = low;
+	}
+	return value;
+}
+
+static unsigned
+number_value(const struct section *section, const char *name, unsigned least, unsigned most,
+	unsigned otherwise)
+{
+	uint64_t value = 0;
+	const char *text = settings_text(section->block, name);
+	if (text == NULL)
+		return otherwise;
+	if (text_parse_number(slice_of(text), most, &value) && value >= least)
+		return (unsigned)value;
+	fault(section, settings_line(section->block, name),
+		"%s = \"%s\" is not a number from %u to %u: write one, such as %u", name, text,
+		least, most, otherwise);
+	return otherwise;
+}
+
+static size_t
+size_value(const struct section *section, const char *name, size_t most, const char *most_text,
+	size_t otherwise)
+{
+	size_t value = 0;
+	const char *text = settings_text(section->block, name);
+	if (text == NULL)
+		return otherwise;
+	if (text_parse_size(text, &value) && value >= 1 && value <= most)
+		return value;
+	fault(section, settings_line(section->block, name),
+		"%s = \"%s\" is not a size from 1 to %s: write a number with or without K, M or "
+		"G, such as \"1M\"",
+		name, text, most_text);
+	return otherwise;
+}
+
+static char *
+join(const char *first, const char *separator, const char *second)
+{
+	size_t size = strlen(first) + strlen(separator) + strlen(second) + 1;
+	char *joined = xmalloc(size);
+	snprintf(joined, size, "%s%s%s", first, separator, second);
+	return joined;
+}
+
+/* Relative paths start at the configuration's folder. */
+static char *
+absolute_path(const struct config *config, const char *path)
+{
+	const char *slash = strrchr(config->path, '/');
+	while (path[0] == '.' && path[1] == '/')
+		path += strspn(path + 1, "/") + 1;
+	if (path[0] == '/' || slash == NULL)
+		return xstrdup(path);
+	char *folder = xmemdup0(config->path, (size_t)(slash - config->path));
+	char *absolute = join(folder, "/", path);
+	free(folder);
+	return absolute;
+}
+
+/* Providers. */
+
+/* A provider's block being compiled. */
+struct provider_section {
+	struct source *source;
+	const struct settings_block *block;
+	struct config_endpoint *endpoint; /* that names it, or NULL */
+};
+
+/* provider.c knows variants and handshakes by their titles only. */
+static const struct settings_block *
+find_provider_block(const struct settings_block *provider, const char *title, const char *option)
+{
+	if (title == NULL)
+		return provider;
+	const struct settings_block *variant = settings_find_block(provider, "variant", title);
+	const struct settings_block *handshake = settings_find_block(provider, "handshake", title);
+	if (handshake != NULL && (variant == NULL || settings_find(handshake, option) != NULL))
+		return handshake;
+	return variant != NULL ? variant : provider;
+}
+
+static void
+report_provider(void *context, const char *title, const char *option, const char *message)
+{
+	const struct provider_section *section = context;
+	const struct source *source = section->source;
+	const struct settings_block *block = find_provider_block(section->block, title, option);
+	bool inner = block != section->block;
+	char *text = NULL;
+	if (asprintf(&text, "provider \"%s\"%s%s%s%s%s: %s: %s", section->block->title,
+		    inner ? ", " : "", inner ? block->name : "", inner ? " \"" : "",
+		    inner ? title : "", inner ? "\"" : "", option, message) == -1)
+		text = xstrdup(message);
+	config_add_fault(source->config, section->endpoint, CONFIG_FAULT, source->label,
+		settings_line(block, option), text);
+	free(text);
+}
+
+/* NULL: there were faults; each is reported and disables the endpoint. */
+static struct provider *
+compile_provider(
+	struct source *source, const struct settings_block *block, struct config_endpoint *endpoint)
+{
+	const struct settings_option *variant = settings_find(block, "variant");
+	const struct settings_option *handshake = settings_find(block, "handshake");
+	struct provider_scheme_options *variants = xcalloc(variant->count, sizeof *variants);
+	struct provider_handshake_options *handshakes =
+		xcalloc(handshake->count, sizeof *handshakes);
+	for (size_t i = 0; i < variant->count; i++) {
+		variants[i].label = variant->blocks[i].title;
+		settings_fill(&variant->blocks[i], &variants[i]);
+	}
+	for (size_t i = 0; i < handshake->count; i++) {
+		handshakes[i].label = handshake->blocks[i].title;
+		settings_fill(&handshake->blocks[i], &handshakes[i]);
+	}
+	struct provider_options options = { .name = block->title,
+		.variants = variants,
+		.variant_count = variant->count,
+		.handshakes = handshakes,
+		.handshake_count = handshake->count };
+	settings_fill(block, &options);
+
+	struct provider_section section = { source, block, endpoint };
+	struct provider *provider = provider_compile(&options, report_provider, &section);
+	free(handshakes);
+	free(variants);
+	return provider;
+}
+
+/* The same of a built-in one. */
+static struct provider *
+compile_builtin(
+	struct config *config, const char *name, const char *text, struct config_endpoint *endpoint)
+{
+	char label[96];
+	snprintf(label, sizeof label, "built-in provider %s", name);
+	struct source source = { .config = config, .label = label };
+	struct settings_block *root =
+		settings_parse(text, builtin_options, report_settings, &source);
+	const struct settings_block *block =
+		root == NULL || source.broken ? NULL : settings_find_block(root, "provider", name);
+	struct provider *provider = NULL;
+	if (block != NULL)
+		provider = compile_provider(&source, block, endpoint);
+	else if (endpoint != NULL)
+		config_add_fault(config, endpoint, CONFIG_FAULT, label, 0, "cannot be read");
+	settings_free(root);
+	return provider;
+}
+
+static void
+report_unknown_provider(const struct section *section, const char *name)
+{
+	struct buf close;
+	buf_init(&close, 1024);
+	const struct settings_option *own = settings_find(section->loader->root, "provider");
+	for (size_t i = 0; i < own->count; i++) {
+		if (settings_is_slip(slice_of(name), own->blocks[i].title))
+			buf_appendf(&close, "%s\"%s\"", close.len > 0 ? ", " : "",
+				own->blocks[i].title);
+	}
+	const char *builtin;
+	for (size_t i = 0; (builtin = provider_builtin_name(i)) != NULL; i++) {
+		if (settings_is_slip(slice_of(name), builtin))
+			buf_appendf(&close, "%s\"%s\"", close.len > 0 ? ", " : "", builtin);
+	}
+	fault(section, settings_line(section->block, "provider"),
+		"there is no provider \"%s\"%s%s%s: \"hookcgi provider\" lists those that are "
+		"built in; one of your own needs a block provider \"%s\" { … }",
+		name, close.len > 0 ? " (did you mean " : "", buf_text(&close),
+		close.len > 0 ? "?)" : "", name);
+	buf_free(&close);
+}
+
+/* The file's own blocks come first, so that a built-in one can be changed. */
+static void
+load_provider(const struct section *section)
+{
+	struct loader *loader = section->loader;
+	struct config_endpoint *endpoint = section->endpoint;
+	const char *name = settings_text(section->block, "provider");
+	if (name == NULL) {
+		fault(section, settings_line(section->block, "provider"),
+			"endpoint \"%s\" has no provider: write provider = \"NAME\" (\"hookcgi "
+			"provider\" lists them)",
+			endpoint->name);
+		return;
+	}
+	const struct settings_block *own = settings_find_block(loader->root, "provider", name);
+	const char *builtin = text_is_name(slice_of(name)) ? provider_builtin(name) : NULL;
+	if (own != NULL)
+		endpoint->provider = compile_provider(&loader->source, own, endpoint);
+	else if (builtin != NULL)
+		endpoint->provider = compile_builtin(loader->config, name, builtin, endpoint);
+	else
+		report_unknown_provider(section, name);
+}
+
+struct provider *
+config_builtin_provider(const char *name, char reason_out[256])
+{
+	const char *text = provider_builtin(name);
+	if (text == NULL) {
+		snprintf(reason_out, 256, "there is no built-in provider of that name");
+		return NULL;
+	}
+	struct config *config = xcalloc(1, sizeof *config);
+	struct provider *provider = compile_builtin(config, name, text, NULL);
+	if (provider == NULL) {
+		const struct config_fault *first = config->faults;
+		snprintf(reason_out, 256, "%s:%u: %s", first != NULL ? first->file : name,
+			first != NULL ? first->line : 0,
+			first != NULL ? first->message : "cannot be read");
+	}
+	config_free(config);
+	return provider;
+}
+
+/* Secrets. */
+
+static bool
+is_blank_text(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (memchr(" \t\r\n\v\f", text[i], 6) == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* Editors end a file with a newline; it belongs to no secret. */
+static size_t
+without_newline(const char *text, size_t len)
+{
+	if (len == 0 || text[len - 1] != '\n')
+		return len;
+	return len > 1 && text[len - 2] == '\r' ? len - 2 : len - 1;
+}
+
+/* false: reported. */
+static bool
+read_secret_file(const struct section *section, const char *path, unsigned line,
+	struct config_secret *secret)
+{
+	struct safety_refusal refusal;
+	mode_t mode;
+	size_t len = 0;
+
+	safety_refusal_init(&refusal);
+	char *text = config_read_file(
+		section->loader->config, path, SAFETY_SECRET, SECRET_MAX, &len, &mode, &refusal);
+	if (text != NULL) {
+		secret->len = without_newline(text, len);
+		secret->text = xmemdup0(text, secret->len);
+		free_secret(text, len);
+	} else if (refusal.reason.len > 0) {
+		fault(section, line, "the secret cannot be used: %s", buf_text(&refusal.reason));
+	} else {
+		fault(section, line, "the secret %s %s", path,
+			errno == EFBIG ? "is longer than 64 KiB: name the right file"
+				       : "cannot be read: look at the file system");
+	}
+	safety_refusal_free(&refusal);
+	return secret->text != NULL;
+}
+
+static bool
+read_secret_variable(const struct section *section, const char *name, unsigned line,
+	struct config_secret *secret)
+{
+	const char *value = name[0] != '\0' && strchr(name, '=') == NULL ? getenv(name) : NULL;
+	if (value == NULL) {
+		fault(section, line,
+			"the secret cannot be used: the environment variable \"%s\" is not set "
+			"for this process: set it, or write \"file:PATH\"",
+			name);
+		return false;
+	}
+	secret->text = xstrdup(value);
+	secret->len = strlen(value);
+	return true;
+}
+
+static bool
+read_secret_literal(const struct section *section, const char *value, unsigned line,
+	struct config_secret *secret)
+{
+	const struct loader *loader = section->loader;
+	if ((loader->mode & S_IROTH) != 0) {
+		fault(section, line,
+			"a secret stands in this file and others can read it (mode %04o): chmod "
+			"640 %s, or move the secret into a file and write \"file:PATH\"",
+			(unsigned)loader->mode & 07777U, loader->config->path);
+		return false;
+	}
+	secret->text = xstrdup(value);
+	secret->len = strlen(value);
+	return true;
+}
+
+static void
+free_secret_of(struct config_secret *secret)
+{
+	free_secret(secret->text, secret->len);
+	free(secret->source);
+}
+
+/* Read one secret as it is written; false: reported, and nothing to free. */
+static bool
+read_secret(
+	const struct section *section, const char *value, unsigned line, struct config_secret *out)
+{
+	struct config_secret secret = { NULL, 0, NULL };
+	bool read;
+	if (strncmp(value, "file:", 5) == 0 && value[5] != '\0') {
+		char *path = absolute_path(section->loader->config, value + 5);
+		read = read_secret_file(section, path, line, &secret);
+		secret.source = join("file:", "", path);
+		free(path);
+	} else if (strncmp(value, "file:", 5) == 0) {
+		fault(section, line, "\"file:\" names no file: write \"file:PATH\"");
+		return false;
+	} else if (strncmp(value, "env:", 4) == 0) {
+		read = read_secret_variable(section, value + 4, line, &secret);
+		secret.source = xstrdup(value);
+	} else {
+		read = read_secret_literal(section, value, line, &secret);
+		secret.source = xstrdup("literal");
+	}
+	if (read && is_blank_text(secret.text, secret.len)) {
+		fault(section, line,
+			"the secret (%s) is empty, and anybody could sign with it: put in the "
+			"sender's, or one from \"hookcgi secret\"",
+			secret.source);
+		read = false;
+	}
+	if (read)
+		*out = secret;
+	else
+		free_secret_of(&secret);
+	return read;
+}
+
+static bool
+needs_secret(const struct provider *provider)
+{
+	for (size_t i = 0; i < provider->scheme_count; i++) {
+		if (provider->schemes[i].method != PROVIDER_NONE)
+			return true;
+	}
+	return false;
+}
+
+static void
+load_secrets(const struct section *section)
+{
+	struct config_endpoint *endpoint = section->endpoint;
+	const struct settings_option *given = settings_find(section->block, "secret");
+	unsigned line = settings_line(section->block, "secret");
+	/* A provider with a fault cannot say whether it needs one. */
+	if (given->count == 0 && endpoint->provider != NULL && needs_secret(endpoint->provider))
+		fault(section, line, "endpoint \"%s\" has no secret: write secret = \"file:PATH\"",
+			endpoint->name);
+	if (given->count > 0 && endpoint->provider != NULL && !needs_secret(endpoint->provider))
+		warn(section, line,
+			"the secret is not used, provider \"%s\" checks no signature: remove it, "
+			"or name the sender's provider",
+			endpoint->provider->name);
+	if (given->count > SECRETS_MAX) {
+		fault(section, line, "%zu secrets are too many: keep at most %d", given->count,
+			SECRETS_MAX);
+		return;
+	}
+	endpoint->secrets = xcalloc(given->count, sizeof *endpoint->secrets);
+	for (size_t i = 0; i < given->count; i++) {
+		if (read_secret(section, given->texts[i], given->lines[i],
+			    &endpoint->secrets[endpoint->secret_count]))
+			endpoint->secret_count++;
+	}
+}
+
+static void
+load_events(const struct section *section)
+{
+	struct config_endpoint *endpoint = section->endpoint;
+	const struct settings_option *given = settings_find(section->block, "events");
+	if (given->count == 0 && given->line != 0)
+		fault(section, given->line,
+			"events is empty and nothing would be wanted: write events = {\"*\"} or "
+			"remove it");
+	endpoint->events = xcalloc(given->count + 1, sizeof *endpoint->events);
+	for (size_t i = 0; i < given->count; i++) {
+		const char *pattern = given->texts[i];
+		const char *wrong = config_pattern_fault(pattern);
+		if (wrong != NULL)
+			fault(section, given->lines[i], "the pattern \"%s\" %s", pattern, wrong);
+		endpoint->events[endpoint->event_count++] = xstrdup(pattern);
+	}
+	if (given->count == 0)
+		endpoint->events[endpoint->event_count++] = xstrdup("*");
+}
+
+/* What is run. */
+
+/* NULL: reported. */
+static struct template *
+parse_template(const struct section *section, unsigned line, const char *what, const char *text)
+{
+	char reason[256];
+	struct template *template = template_parse(text, reason);
+	if (template == NULL) {
+		fault(section, line, "%s: %s", what, reason);
+		return NULL;
+	}
+	if (template_refers(template, TEMPLATE_SECRET) ||
+		template_refers(template, TEMPLATE_SIGNATURE)) {
+		fault(section, line,
+			"%s: {secret} and {signature} are not given to handlers: remove them",
+			what);
+		template_free(template);
+		return NULL;
+	}
+	return template;
+}
+
+/* A template that stands for exactly this text. */
+static struct template *
+literal_template(const char *text)
+{
+	char reason[256];
+	size_t len = 0;
+	char *escaped = xmalloc(2 * strlen(text) + 1);
+	for (const char *c = text; *c != '\0'; c++) {
+		if (*c == '{' || *c == '}')
+			escaped[len++] = *c;
+		escaped[len++] = *c;
+	}
+	escaped[len] = '\0';
+	struct template *template = template_parse(escaped, reason);
+	free(escaped);
+	return template;
+}
+
+/* What is missing now may be there when an event comes: it is looked for again
+ * then. What others can write is never run. */
+static void
+check_program(const struct section *section, unsigned line, const char *path)
+{
+	struct safety_refusal refusal;
+	safety_refusal_init(&refusal);
+	switch (safety_check_program(path, &refusal)) {
+	case SAFETY_PROGRAM_FINE: break;
+	case SAFETY_PROGRAM_ABSENT:
+		warn(section, line, "this handler cannot run: %s", buf_text(&refusal.reason));
+		break;
+	case SAFETY_PROGRAM_UNSAFE:
+		config_watch_refused(section->loader->config, path, &refusal);
+		fault(section, line, "this handler is not safe to run: %s",
+			buf_text(&refusal.reason));
+		break;
+	}
+	safety_refusal_free(&refusal);
+}
+
+/* NULL: reported. */
+static struct template *
+load_program(const struct section *section, unsigned line, const char *program)
+{
+	if (strchr(program, '/') == NULL || strpbrk(program, "{}") != NULL) {
+		fault(section, line,
+			"run = {\"%s\", …}: the program has to be a fixed path with a slash: "
+			"write \"/path/to/%s\" or \"./NAME\" (beside this file)",
+			program, strpbrk(program, "{}/") == NULL ? program : "program");
+		return NULL;
+	}
+	char *path = absolute_path(section->loader->config, program);
+	check_program(section, line, path);
+	struct template *template = literal_template(path);
+	if (template == NULL)
+		fault(section, line, "the path %s is too long: shorten it", path);
+	free(path);
+	return template;
+}
+
+/* The option "run" of an endpoint or an "on" block; events says which it is for. */
+static void
+load_run(const struct section *section, const char *events, struct config_run *run)
+{
+	const struct settings_option *given = settings_find(section->block, "run");
+	if (given->line == 0)
+		warn(section, section->block->line,
+			"nothing is run for %s of endpoint \"%s\", they are accepted and "
+			"answered only: write run = {\"/path/to/program\"}, or run = {} if that "
+			"is meant",
+			events, section->endpoint->name);
+	if (given->count == 0)
+		return;
+	run->argv = xcalloc(given->count, sizeof(struct template *));
+	for (size_t i = 0; i < given->count; i++) {
+		struct template *argument =
+			i == 0 ? load_program(section, given->lines[i], given->texts[i])
+			       : parse_template(section, given->lines[i], "run", given->texts[i]);
+		if (argument != NULL)
+			run->argv[run->argc++] = argument;
+		else if (i == 0)
+			return;
+	}
+}
+
+static void
+load_rules(const struct section *section)
+{
+	struct config_endpoint *endpoint = section->endpoint;
+	const struct settings_option *given = settings_find(section->block, "on");
+	endpoint->rules = xcalloc(given->count, sizeof *endpoint->rules);
+	for (size_t i = 0; i < given->count; i++) {
+		const struct settings_block *block = &given->blocks[i];
+		const struct section rule = { section->loader, block, endpoint };
+		const char *wrong = config_pattern_fault(block->title);
+		if (wrong != NULL)
+			fault(section, block->line, "the pattern \"%s\" %s", block->title, wrong);
+		struct config_run *run = &endpoint->rules[endpoint->rule_count++];
+		run->pattern = xstrdup(block->title);
+		load_run(&rule, "these events", run);
+	}
+}
+
+/*
+ * Names that make a program run or load something else, before its first own
+ * line or when it starts another: search paths, start-up files and options of
+ * shells, interpreters and the dynamic linker, and what a handler is given
+ * anyway. A value may come from the sender. TZ, LANG and LC_* only choose among
+ * what is installed, and may be set. "*" at the end stands for any rest.
+ */
+static const char *const obeyed_names[] = { "HOOK_*", "PATH", "HOME", "IFS", "ENV", "BASH_ENV",
+	"BASHOPTS", "SHELLOPTS", "SHELL", "PS4", "CDPATH", "GLOBIGNORE", "FPATH", "ZDOTDIR", "LD_*",
+	"DYLD_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "MALLOC_*", "GLIBC_TUNABLES", "HOSTALIASES",
+	"PERL*", "PYTHON*", "RUBY*", "GEM_*", "BUNDLE_*", "NODE_*", "LUA_*", "PHPRC", "PHP_INI_*",
+	"JAVA_*", "JDK_*", "CLASSPATH", "TCLLIBPATH", "GIT_*", "SSH_*", "EDITOR", "VISUAL", "PAGER",
+	"LESSOPEN", "LESSCLOSE", "MANPAGER", "BROWSER", "OPENSSL_CONF", "OPENSSL_MODULES",
+	"SSL_CERT_*", "CURL_HOME", "XDG_*", "HTTP_*", "HTTPS_PROXY", "ALL_PROXY", NULL };
+
+static bool
+is_obeyed(const char *name)
+{
+	for (size_t i = 0; obeyed_names[i] != NULL; i++) {
+		if (config_pattern_matches(obeyed_names[i], slice_of(name)))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_variable_name(const char *name)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+	if (*name == '\0' || strchr(letters, *name) == NULL)
+		return false;
+	return name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")] == '\0';
+}
+
+static bool
+has_variable(const struct config_endpoint *endpoint, const char *name)
+{
+	for (size_t i = 0; i < endpoint->env_count; i++) {
+		if (strcmp(endpoint->env[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One "NAME=TEMPLATE". */
+static void
+load_variable(const struct section *section, const char *text, unsigned line)
+{
+	struct config_endpoint *endpoint = section->endpoint;
+	const char *equals = strchr(text, '=');
+	if (equals == NULL) {
+		fault(section, line, "env: \"%s\" has no \"=\": write \"NAME=VALUE\"", text);
+		return;
+	}
+	char *name = xmemdup0(text, (size_t)(equals - text));
+	struct template *value = NULL;
+	if (!is_variable_name(name))
+		fault(section, line,
+			"env: \"%s\" cannot be a name: write A-Z, 0-9 and _, the first no digit",
+			name);
+	else if (is_obeyed(name))
+		fault(section, line,
+			"env: %s is obeyed by programs or set by hookcgi itself, a sender's text "
+			"must not be in it: take another name",
+			name);
+	else if (has_variable(endpoint, name))
+		fault(section, line, "env: %s is given twice: remove one", name);
+	else
+		value = parse_template(section, line, "env", equals + 1);
+	if (value == NULL) {
+		free(name);
+		return;
+	}
+	endpoint->env[endpoint->env_count++] = (struct config_env){ name, value };
+}
+
+static void
+load_env(const struct section *section)
+{
+	const struct settings_option *given = settings_find(section->block, "env");
+	section->endpoint->env = xcalloc(given->count, sizeof *section->endpoint->env);
+	for (size_t i = 0; i < given->count; i++)
+		load_variable(section, given->texts[i], given->lines[i]);
+}
+
+/* Endpoints. */
+
+/* RFC 9110 5.6.2 */
+static const char token_bytes[] = "!#$%&'*+-.^_`|~0123456789"
+				  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+static void
+load_headers(const struct section *section)
+{
+	struct config_endpoint *endpoint = section->endpoint;
+	const struct settings_option *given = settings_find(section->block, "headers");
+	endpoint->headers = xcalloc(given->count, sizeof *endpoint->headers);
+	for (size_t i = 0; i < given->count; i++) {
+		const char *name = given->texts[i];
+		if (*name == '\0' || name[strspn(name, token_bytes)] != '\0')
+			fault(section, given->lines[i],
+				"\"%s\" cannot be the name of a header: write one such as "
+				"\"X-Request-Id\"",
+				name);
+		endpoint->headers[endpoint->header_count++] = xstrdup(name);
+	}
+}
+
+/* type/subtype, and parameters of printable ASCII (RFC 9110 8.3.1). */
+static bool
+is_media_type(const char *text)
+{
+	size_t type = strspn(text, token_bytes);
+	if (type == 0 || text[type] != '/' || strlen(text) > 200)
+		return false;
+	const char *rest = text + type + 1;
+	size_t subtype = strspn(rest, token_bytes);
+	if (subtype == 0 || (rest[subtype] != '\0' && rest[subtype] != ';' && rest[subtype] != ' '))
+		return false;
+	for (rest += subtype; *rest != '\0'; rest++) {
+		if (*rest < ' ' || *rest > '~')
+			return false;
+	}
+	return true;
+}
+
+static void
+load_reply(const struct section *section)
+{
+	static const char *const kinds[] = { "output", "none", NULL };
+	struct config_endpoint *endpoint = section->endpoint;
+	const char *type = settings_text(section->block, "reply_type");
+	endpoint->reply =
+		(enum config_reply)choice_value(section, "reply", kinds, CONFIG_REPLY_OUTPUT);
+	endpoint->reply_type = xstrdup(type != NULL ? type : "text/plain; charset=utf-8");
+	if (!is_media_type(endpoint->reply_type))
+		fault(section, settings_line(section->block, "reply_type"),
+			"reply_type = \"%s\" is not a media type: write one such as "
+			"\"application/json\"",
+			type);
+}
+
+static void
+load_url(const struct section *section)
+{
+	struct config_endpoint *endpoint = section->endpoint;
+	const char *url = settings_text(section->block, "url");
+	if (url == NULL)
+		return;
+	endpoint->url = xstrdup(url);
+	bool plain = true;
+	for (const char *c = endpoint->url; *c != '\0'; c++)
+		plain = plain && *c > ' ' && *c != '\177';
+	if (!plain || (strncmp(endpoint->url, "https://", 8) != 0 &&
+			      strncmp(endpoint->url, "http://", 7) != 0))
+		fault(section, settings_line(section->block, "url"),
+			"url = \"%s\" is not a web address: write it as it stands at the sender, "
+			"\"https://HOST/PATH\"",
+			endpoint->url);
+}
+
+static void
+load_directory(const struct section *section)
+{
+	struct config_endpoint *endpoint = section->endpoint;
+	const char *path = settings_text(section->block, "directory");
+	struct stat status;
+	if (path == NULL)
+		return;
+	endpoint->directory = absolute_path(section->loader->config, path);
+	if (stat(endpoint->directory, &status) != 0 || !S_ISDIR(status.st_mode))
+		warn(section, settings_line(section->block, "directory"),
+			"the handler's directory %s is not there: create it or correct the path",
+			endpoint->directory);
+}
+
+static void
+load_mode(const struct section *section)
+{
+	static const char *const modes[] = { "wait", "queue", NULL };
+	section->endpoint->mode =
+		(enum config_mode)choice_value(section, "mode", modes, CONFIG_MODE_WAIT);
+	if (section->endpoint->mode == CONFIG_MODE_QUEUE)
+		fault(section, settings_line(section->block, "mode"),
+			"mode = \"queue\" is not in this version: write mode = \"wait\"");
+}
+
+static void
+load_limits(const struct section *section)
+{
+	static const char *const inputs[] = { "json", "raw", "none", NULL };
+	static const char *const dedupes[] = { "id", "body", "off", NULL };
+	struct config_endpoint *endpoint = section->endpoint;
+	endpoint->timeout_ms = duration_value(section, "timeout", "1s", "1h", "30s");
+	endpoint->grace_ms = duration_value(section, "grace", "0", "5m", "5s");
+	endpoint->backoff_ms = duration_value(section, "backoff", "1s", "1d", "10s");
+	endpoint->retries = number_value(section, "retries", 0, 1000, 8);
+	endpoint->concurrency = number_value(section, "concurrency", 1, 1000, 1);
+	endpoint->body_limit =
+		size_value(section, "body_limit", (size_t)1 << 30, "1G", (size_t)1 << 20);
+	endpoint->stdin_kind =
+		(enum config_stdin)choice_value(section, "stdin", inputs, CONFIG_STDIN_JSON);
+	endpoint->dedupe =
+		(enum config_dedupe)choice_value(section, "dedupe", dedupes, CONFIG_DEDUPE_ID);
+}
+
+static void
+load_endpoint(struct loader *loader, const struct settings_block *block)
+{
+	struct config *config = loader->config;
+	config->endpoints = xreallocarray(
+		config->endpoints, config->endpoint_count + 1, sizeof *config->endpoints);
+	struct config_endpoint *endpoint = &config->endpoints[config->endpoint_count++];
+	memset(endpoint, 0, sizeof *endpoint);
+	endpoint->name = xstrdup(block->title);
+	endpoint->line = block->line;
+
+	const struct section section = { loader, block, endpoint };
+	load_provider(&section);
+	load_secrets(&section);
+	load_events(&section);
+	load_run(&section,
+		settings_find(block, "on")->count > 0 ? "the other events" : "the events",
+		&endpoint->run);
+	load_rules(&section);
+	load_env(&section);
+	load_headers(&section);
+	load_directory(&section);
+	load_url(&section);
+	load_mode(&section);
+	load_reply(&section);
+	load_limits(&section);
+}
+
+static int
+compare_endpoints(const void *a, const void *b)
+{
+	return strcmp(((const struct config_endpoint *)a)->name,
+		((const struct config_endpoint *)b)->name);
+}
+
+static void
+load_endpoints(struct loader *loader, const char *only)
+{
+	struct config *config = loader->config;
+	const struct settings_option *given = settings_find(loader->root, "endpoint");
+	for (size_t i = 0; i < given->count; i++) {
+		if (only == NULL || strcmp(only, given->blocks[i].title) == 0)
+			load_endpoint(loader, &given->blocks[i]);
+	}
+	if (config->endpoint_count > 1)
+		qsort(config->endpoints, config->endpoint_count, sizeof *config->endpoints,
+			compare_endpoints);
+}
+
+/* Blocks that no endpoint names are checked too: they are written to be used. */
+static void
+check_providers(struct loader *loader)
+{
+	const struct settings_option *given = settings_find(loader->root, "provider");
+	for (size_t i = 0; i < given->count; i++)
+		provider_free(compile_provider(&loader->source, &given->blocks[i], NULL));
+}
+
+/* The file. */
+
+static void
+load_log(const struct section *section)
+{
+	static const char *const formats[] = { "text", "json", NULL };
+	struct config *config = section->loader->config;
+	const char *log = settings_text(section->block, "log");
+	config->log_json = choice_value(section, "log_format", formats, 0) == 1;
+	if (log != NULL && strncmp(log, "file:", 5) == 0 && log[5] != '\0') {
+		char *path = absolute_path(section->loader->config, log + 5);
+		config->log = join("file:", "", path);
+		free(path);
+		return;
+	}
+	config->log = xstrdup(log != NULL ? log : "stderr");
+	if (strcmp(config->log, "stderr") != 0 && strcmp(config->log, "syslog") != 0)
+		fault(section, settings_line(section->block, "log"),
+			"log = \"%s\" is not known: write \"stderr\", \"syslog\" or \"file:PATH\"",
+			config->log);
+}
+
+static void
+load_top(struct loader *loader)
+{
+	struct config *config = loader->config;
+	const struct section section = { loader, loader->root, NULL };
+	const char *store = settings_text(loader->root, "store");
+	config->store = xstrdup(store != NULL ? store : "none");
+	if (strcmp(config->store, "none") != 0)
+		fault(&section, settings_line(loader->root, "store"),
+			"store = \"%s\" is not in this version: write store = \"none\"", store);
+	load_log(&section);
+	config->threads = number_value(&section, "threads", 1, 512, 64);
+	config->read_timeout_ms = duration_value(&section, "read_timeout", "1s", "10m", "20s");
+}
+
+/* Read the file into loader->root, which stays NULL when it is not usable. */
+static void
+read_file(struct loader *loader)
+{
+	const struct section whole = { loader, NULL, NULL };
+	struct safety_refusal refusal;
+	size_t len = 0;
+
+	safety_refusal_init(&refusal);
+	char *text = config_read_file(loader->config, loader->config->path, SAFETY_TEXT, FILE_MAX,
+		&len, &loader->mode, &refusal);
+	if (text == NULL && refusal.reason.len > 0)
+		fault(&whole, 0, "the configuration cannot be used: %s", buf_text(&refusal.reason));
+	else if (text == NULL)
+		fault(&whole, 0, "the configuration cannot be read: %s",
+			errno == EFBIG ? "it is longer than 1 MiB" : strerror(errno));
+	else if (strlen(text) != len)
+		fault(&whole, 0,
+			"there is a zero byte in the configuration: write it as plain text "
+			"(UTF-8)");
+	else
+		loader->root = settings_parse(text, file_options, report_settings, &loader->source);
+	free_secret(text, len);
+	safety_refusal_free(&refusal);
+}
+
+/* So that a process that goes elsewhere still finds its files. */
+static char *
+path_from_here(const char *path)
+{
+	char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	char *absolute = here == NULL ? xstrdup(path) : join(here, "/", path);
+	free(here);
+	return absolute;
+}
+
+struct config *
+config_load(const char *path, const char *only, bool *usable_out)
+{
+	struct config *config = xcalloc(1, sizeof *config);
+	config->path = path_from_here(path);
+	struct loader loader = { .config = config,
+		.source = { .config = config, .label = config->path } };
+
+	read_file(&loader);
+	if (loader.root != NULL) {
+		load_top(&loader);
+		load_endpoints(&loader, only);
+		if (only == NULL)
+			check_providers(&loader);
+	}
+	*usable_out = loader.root != NULL && !loader.source.broken;
+	settings_free(loader.root);
+	return config;
+}
