@@ -18,6 +18,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <yajl/yajl_parse.h>
 
@@ -28,12 +29,29 @@
 
 struct parser {
 	struct leaves *leaves;
-	struct buf name; /* of the member whose value comes next */
+	struct buf name;    /* of the member whose value comes next */
+	char *const *names; /* the root's members that are kept; NULL: all of them */
+	size_t name_count;
+	size_t depth; /* containers that are open, kept or not */
+	bool skips;   /* what comes is, or is in, a member that is not kept */
+	bool too_deep;
 };
+
+/* A member of the root is over, or a container in it: the next one is looked at anew. */
+static void
+value_ends(struct parser *parser)
+{
+	if (parser->depth == 1)
+		parser->skips = false;
+}
 
 static int
 take_leaf(struct parser *parser, enum leaf_kind kind, struct slice value)
 {
+	if (parser->skips) {
+		value_ends(parser);
+		return 1;
+	}
 	return leaves_add(parser->leaves, kind, buf_slice(&parser->name), value);
 }
 
@@ -61,29 +79,52 @@ take_string(void *context, const unsigned char *text, size_t len)
 	return take_leaf(context, LEAF_STRING, (struct slice){ (const char *)text, len });
 }
 
+static bool
+is_kept(const struct parser *parser, struct slice name)
+{
+	for (size_t i = 0; i < parser->name_count; i++) {
+		size_t len = strlen(parser->names[i]);
+		if (name.len >= len && memcmp(name.data, parser->names[i], len) == 0 &&
+			(name.len == len || name.data[len] == '.'))
+			return true;
+	}
+	return parser->names == NULL;
+}
+
 static int
 take_name(void *context, const unsigned char *text, size_t len)
 {
 	struct parser *parser = context;
 
+	if (parser->depth == 1)
+		parser->skips = !is_kept(parser, (struct slice){ (const char *)text, len });
+	if (parser->skips)
+		return 1;
 	buf_clear(&parser->name);
 	return buf_append(&parser->name, text, len);
 }
 
 static int
+open_container(struct parser *parser, enum leaf_kind kind)
+{
+	/* leaves_open() has the limit too, but does not see what is skipped. */
+	parser->too_deep = parser->depth == LEAF_DEPTH_MAX;
+	if (parser->too_deep)
+		return 0;
+	parser->depth++;
+	return parser->skips || leaves_open(parser->leaves, kind, buf_slice(&parser->name));
+}
+
+static int
 open_object(void *context)
 {
-	struct parser *parser = context;
-
-	return leaves_open(parser->leaves, LEAF_OBJECT, buf_slice(&parser->name));
+	return open_container(context, LEAF_OBJECT);
 }
 
 static int
 open_array(void *context)
 {
-	struct parser *parser = context;
-
-	return leaves_open(parser->leaves, LEAF_ARRAY, buf_slice(&parser->name));
+	return open_container(context, LEAF_ARRAY);
 }
 
 static int
@@ -91,7 +132,11 @@ close_container(void *context)
 {
 	struct parser *parser = context;
 
-	return leaves_close(parser->leaves);
+	parser->depth--;
+	if (!parser->skips)
+		return leaves_close(parser->leaves);
+	value_ends(parser);
+	return 1;
 }
 
 static const yajl_callbacks callbacks = {
@@ -150,9 +195,9 @@ refuse_as_yajl(char *reason_out, size_t at, yajl_handle yajl)
 }
 
 static enum json_result
-refuse_size(char *reason_out, size_t at, const struct leaves *leaves)
+refuse_size(char *reason_out, size_t at, const struct parser *parser)
 {
-	if (!leaves_too_large(leaves)) {
+	if (!parser->too_deep && !leaves_too_large(parser->leaves)) {
 		(void)refuse(reason_out, at, "out of memory");
 		return JSON_NO_MEMORY;
 	}
@@ -164,7 +209,7 @@ refuse_size(char *reason_out, size_t at, const struct leaves *leaves)
 }
 
 static enum json_result
-run_yajl(yajl_handle yajl, struct slice text, const struct leaves *leaves, char *reason_out)
+run_yajl(yajl_handle yajl, struct slice text, const struct parser *parser, char *reason_out)
 {
 	yajl_status status = yajl_parse(yajl, (const unsigned char *)text.data, text.len);
 	size_t at = text.len;
@@ -180,30 +225,29 @@ run_yajl(yajl_handle yajl, struct slice text, const struct leaves *leaves, char 
 
 	switch (status) {
 	case yajl_status_ok: return JSON_OK;
-	case yajl_status_client_canceled: return refuse_size(reason_out, at, leaves);
+	case yajl_status_client_canceled: return refuse_size(reason_out, at, parser);
 	case yajl_status_error: break;
 	}
 	return refuse_as_yajl(reason_out, at, yajl);
 }
 
 static enum json_result
-build_leaves(struct slice text, struct leaves *out, char *reason_out)
+build_leaves(struct slice text, struct parser *parser, char *reason_out)
 {
 	yajl_alloc_funcs memory = { yajl_malloc, yajl_realloc, yajl_release, NULL };
-	struct parser parser = { .leaves = out };
 	enum json_result result;
 	yajl_handle yajl;
 
-	buf_init(&parser.name, text.len);
-	yajl = yajl_alloc(&callbacks, &memory, &parser);
+	buf_init(&parser->name, text.len);
+	yajl = yajl_alloc(&callbacks, &memory, parser);
 	/* All off by default but the last; said once more, since we rely on it. */
 	yajl_config(yajl, yajl_allow_comments, 0);
 	yajl_config(yajl, yajl_allow_trailing_garbage, 0);
 	yajl_config(yajl, yajl_allow_multiple_values, 0);
 	yajl_config(yajl, yajl_dont_validate_strings, 0);
-	result = run_yajl(yajl, text, out, reason_out);
+	result = run_yajl(yajl, text, parser, reason_out);
 	yajl_free(yajl);
-	buf_free(&parser.name);
+	buf_free(&parser->name);
 	return result;
 }
 
@@ -299,15 +343,14 @@ check_utf8(struct slice text, char *reason_out)
 	return refuse(reason_out, at, "not UTF-8");
 }
 
-enum json_result
-json_parse(struct slice text, struct leaves *out, char *reason_out)
+static enum json_result
+parse(struct slice text, struct parser *parser, char *reason_out)
 {
 	enum json_result result;
 
 	if (text.len == 0)
 		return refuse(reason_out, 0, "empty");
-	leaves_expect(out, text.len);
-	result = build_leaves(text, out, reason_out);
+	result = build_leaves(text, parser, reason_out);
 	if (result == JSON_OK)
 		result = check_blanks(text, reason_out);
 	if (result == JSON_OK)
@@ -315,4 +358,22 @@ json_parse(struct slice text, struct leaves *out, char *reason_out)
 	if (result == JSON_OK)
 		result = check_utf8(text, reason_out);
 	return result;
+}
+
+enum json_result
+json_parse(struct slice text, struct leaves *out, char *reason_out)
+{
+	struct parser parser = { .leaves = out };
+
+	leaves_expect(out, text.len);
+	return parse(text, &parser, reason_out);
+}
+
+enum json_result
+json_parse_members(
+	struct slice text, char *const *names, size_t count, struct leaves *out, char *reason_out)
+{
+	struct parser parser = { .leaves = out, .names = names, .name_count = count };
+
+	return parse(text, &parser, reason_out);
 }

@@ -155,7 +155,13 @@ body_looks_json(struct slice body)
 static enum message_body
 read_json(struct message *message)
 {
-	switch (json_parse(message->body, message->leaves, message->reason)) {
+	enum json_result result =
+		message->partial
+			? json_parse_members(message->body, message->first_names,
+				  message->first_name_count, message->leaves, message->reason)
+			: json_parse(message->body, message->leaves, message->reason);
+
+	switch (result) {
 	case JSON_OK: return MESSAGE_BODY_JSON;
 	case JSON_INVALID: return MESSAGE_BODY_INVALID;
 	case JSON_TOO_LARGE: return MESSAGE_BODY_INVALID;
@@ -176,34 +182,63 @@ read_form(struct message *message)
 	return MESSAGE_BODY_INVALID;
 }
 
-enum message_body
-message_body(struct message *message)
+/* Find out what the body is and read it, with partial saying how much of it. */
+static void
+read_body(struct message *message)
 {
-	struct slice type;
-	bool json;
+	struct slice type = media_type(message);
+	bool json = body_looks_json(message->body) || type_is_json(type);
 
-	if (message->kind != MESSAGE_BODY_UNREAD)
-		return message->kind;
-	type = media_type(message);
-	json = body_looks_json(message->body) || type_is_json(type);
 	if (!json && !type_is(type, "application/x-www-form-urlencoded")) {
 		message->kind = MESSAGE_BODY_OPAQUE;
-		return message->kind;
+		return;
 	}
+	leaves_free(message->leaves);
 	message->leaves = leaves_new();
+	message->partial = message->partial && json;
 	message->kind = json ? read_json(message) : read_form(message);
 	/* A tree that was not built to its end must not be read. */
 	if (message->kind != MESSAGE_BODY_JSON && message->kind != MESSAGE_BODY_FORM) {
 		leaves_free(message->leaves);
 		message->leaves = NULL;
 	}
+}
+
+enum message_body
+message_body(struct message *message)
+{
+	(void)message_leaves(message);
 	return message->kind;
 }
 
 const struct leaves *
 message_leaves(struct message *message)
 {
-	(void)message_body(message);
+	if (message->kind == MESSAGE_BODY_UNREAD || message->partial) {
+		message->partial = false;
+		read_body(message);
+	}
+	return message->leaves;
+}
+
+static bool
+is_first_name(const struct message *message, struct slice name)
+{
+	for (size_t i = 0; i < message->first_name_count; i++)
+		if (slice_is(name, message->first_names[i]))
+			return true;
+	return false;
+}
+
+const struct leaves *
+message_leaves_under(struct message *message, struct slice name)
+{
+	if (!is_first_name(message, name))
+		return message_leaves(message);
+	if (message->kind == MESSAGE_BODY_UNREAD) {
+		message->partial = true;
+		read_body(message);
+	}
 	return message->leaves;
 }
 

@@ -38,9 +38,15 @@ struct message {
 	struct slice timestamp; /* as sent */
 	struct slice secret;    /* only while a scheme that signs {secret} is checked */
 
+	/* Names at the top of a JSON body that it is read for at first; set by
+	 * receive.c, may stay NULL. Borrowed. */
+	char *const *first_names;
+	size_t first_name_count;
+
 	/* Private to message.c. */
 	enum message_body kind;
 	struct leaves *leaves;
+	bool partial;     /* leaves has only what lies under first_names */
 	char reason[128]; /* why MESSAGE_BODY_INVALID */
 	struct buf url;
 };
@@ -75,8 +81,16 @@ char *message_header_variable(const char *header);
  * application/x-www-form-urlencoded; else opaque. */
 enum message_body message_body(struct message *message);
 
-/* The body's leaves, NULL unless it is JSON or a form. Parses on first use. */
+/*
+ * The body's leaves, NULL unless it is JSON or a form. Parses on first use. What
+ * was borrowed from message_leaves_under() before is gone then, and a body of more than
+ * LEAF_COUNT_MAX values may turn out MESSAGE_BODY_INVALID only here.
+ */
 const struct leaves *message_leaves(struct message *message);
+
+/* Leaves that hold at least what lies under this name at the top of the body: only
+ * that of first_names is kept while nobody asks for more. NULL as message_leaves(). */
+const struct leaves *message_leaves_under(struct message *message, struct slice name);
 
 /* The full URL the sender used: url_override, else scheme, host and REQUEST_URI
  * put together from the server's variables. NULL: not known (no REQUEST_URI or

@@ -931,6 +931,36 @@ judge_what_is_signed(struct provider *provider)
 	}
 }
 
+static void
+add_body_name(struct provider *provider, struct slice name)
+{
+	for (size_t i = 0; i < provider->body_name_count; i++)
+		if (slice_is(name, provider->body_names[i]))
+			return;
+	provider->body_names = xreallocarray(
+		provider->body_names, provider->body_name_count + 1, sizeof *provider->body_names);
+	provider->body_names[provider->body_name_count++] = xmemdup0(name.data, name.len);
+}
+
+static void
+collect_body_names(struct provider *provider, struct template *const *templates, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < templates[i]->count; j++) {
+			const struct template_part *part = &templates[i]->parts[j];
+			if (part->kind == TEMPLATE_BODY_FIELD)
+				add_body_name(provider, template_first_name(part->text));
+			if (part->kind != TEMPLATE_KEY)
+				continue;
+			for (const char *name = part->text; *name != '\0';) {
+				size_t len = strcspn(name, "|");
+				add_body_name(provider, (struct slice){ name, len });
+				name += len + (name[len] == '|');
+			}
+		}
+	}
+}
+
 struct provider *
 provider_compile(
 	const struct provider_options *options, provider_fault *fault_function, void *context)
@@ -964,6 +994,8 @@ provider_compile(
 		return NULL;
 	}
 	judge_what_is_signed(provider);
+	collect_body_names(provider, provider->events, provider->event_count);
+	collect_body_names(provider, provider->ids, provider->id_count);
 	return provider;
 }
 
@@ -1006,6 +1038,9 @@ provider_free(struct provider *provider)
 	for (size_t i = 0; i < provider->header_count; i++)
 		free(provider->headers[i]);
 	free(provider->headers);
+	for (size_t i = 0; i < provider->body_name_count; i++)
+		free(provider->body_names[i]);
+	free(provider->body_names);
 	for (size_t i = 0; i < provider->handshake_count; i++)
 		handshake_free(&provider->handshakes[i]);
 	free(provider->handshakes);

@@ -90,7 +90,9 @@ struct provider {
 	size_t id_count;
 	bool id_is_signed; /* under every scheme each id template refers to signed material only */
 	bool body_is_signed; /* every scheme has signs_body */
-	char **headers;      /* passed on to handlers besides the config's */
+	char **body_names;   /* top-level names of the body that events and ids lie under */
+	size_t body_name_count;
+	char **headers; /* passed on to handlers besides the config's */
 	size_t header_count;
 	struct provider_handshake *handshakes;
 	size_t handshake_count;

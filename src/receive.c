@@ -273,6 +273,9 @@ identify(struct request *request)
 {
 	const struct provider *provider = request->endpoint->provider;
 	struct message *message = &request->message;
+
+	message->first_names = provider->body_names;
+	message->first_name_count = provider->body_name_count;
 	enum template_result event_result =
 		first_of(provider->events, provider->event_count, message, &request->event);
 	enum template_result id_result =

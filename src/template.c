@@ -492,11 +492,18 @@ known_or_absent(struct slice known, struct value *out)
 	return TEMPLATE_OK;
 }
 
+struct slice
+template_first_name(const char *path)
+{
+	return (struct slice){ path, strcspn(path, ".") };
+}
+
 static enum template_result
 expand_leaf(const struct template_part *part, struct message *message, struct value *out)
 {
 	struct slice path = { part->text, part->text_len };
-	const struct leaves *leaves = message_leaves(message);
+	const struct leaves *leaves =
+		message_leaves_under(message, template_first_name(part->text));
 	struct leaf leaf;
 
 	if (message->kind == MESSAGE_BODY_NO_MEMORY)
@@ -520,13 +527,13 @@ static enum template_result
 expand_key(const struct template_part *part, struct message *message, struct value *out)
 {
 	struct slice names = { part->text, part->text_len };
-	const struct leaves *leaves = message_leaves(message);
 
-	if (message->kind == MESSAGE_BODY_NO_MEMORY)
-		return TEMPLATE_TOO_LONG;
-	while (leaves != NULL && names.len > 0) {
+	while (names.len > 0) {
 		struct slice name = cut(names, '|', &names);
-		if (leaves_has_key(leaves, name)) {
+		const struct leaves *leaves = message_leaves_under(message, name);
+		if (message->kind == MESSAGE_BODY_NO_MEMORY)
+			return TEMPLATE_TOO_LONG;
+		if (leaves != NULL && leaves_has_key(leaves, name)) {
 			out->slice = name;
 			return TEMPLATE_OK;
 		}
@@ -622,6 +629,21 @@ buf_cut(struct buf *buf, size_t len)
 		buf->data[len] = '\0';
 }
 
+/* Read as much of the body as any part needs before the first borrows from it: reading
+ * more later would free what was borrowed. */
+static void
+read_leaves(const struct template *template, struct message *message)
+{
+	for (size_t i = 0; i < template->count; i++) {
+		const struct template_part *part = &template->parts[i];
+		struct slice names = { part->text, part->text_len };
+		if (part->kind == TEMPLATE_BODY_FIELD)
+			(void)message_leaves_under(message, template_first_name(part->text));
+		while (part->kind == TEMPLATE_KEY && names.len > 0)
+			(void)message_leaves_under(message, cut(names, '|', &names));
+	}
+}
+
 enum template_result
 template_slices(const struct template *template, struct message *message, struct buf *scratch,
 	struct slice *slices)
@@ -629,6 +651,7 @@ template_slices(const struct template *template, struct message *message, struct
 	struct value values[TEMPLATE_PARTS_MAX];
 	size_t start = scratch->len, at = start;
 
+	read_leaves(template, message);
 	for (size_t i = 0; i < template->count; i++) {
 		enum template_result result;
 

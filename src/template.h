@@ -81,6 +81,9 @@ bool template_encoding_named(struct slice name, enum text_encoding *out)
 /* Does it refer to anything of this kind? */
 bool template_refers(const struct template *template, enum template_kind kind);
 
+/* The name at the top of the body that a {body:PATH}'s path begins with. */
+struct slice template_first_name(const char *path);
+
 /* Does expanding it need the parsed body? */
 bool template_needs_leaves(const struct template *template);
 

@@ -81,6 +81,18 @@ judge(struct slice text)
 	return result;
 }
 
+/* Keeping no member must not change the judgement. */
+static enum json_result
+judge_without_members(struct slice text)
+{
+	static char none[] = "no such name";
+	char *const names[] = { none };
+	struct leaves *leaves = leaves_new();
+	enum json_result result = json_parse_members(text, names, 1, leaves, NULL);
+	leaves_free(leaves);
+	return result;
+}
+
 static struct leaves *
 parsed(struct slice text)
 {
@@ -122,6 +134,7 @@ judge_case(struct slice escaped, long repeat)
 	for (long i = 0; i < repeat; i++)
 		assert_true(buf_append_slice(&text, buf_slice(&once)));
 	result = judge(buf_slice(&text));
+	assert_int_equal(judge_without_members(buf_slice(&text)), result);
 	buf_free(&text);
 	buf_free(&once);
 	return result;
@@ -239,7 +252,8 @@ gaps_of_yajl_are_closed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		if (judge(texts[i]) != JSON_INVALID)
+		if (judge(texts[i]) != JSON_INVALID ||
+			judge_without_members(texts[i]) != JSON_INVALID)
 			fail_msg("number %zu: %s", i, texts[i].data);
 	}
 }
@@ -335,6 +349,41 @@ document_becomes_leaves_and_json_again(void **state)
 }
 
 /* head, then unit so often that size is reached, then tail. */
+static void
+only_named_members_are_kept(void **state)
+{
+	(void)state;
+	static char id[] = "id", data[] = "data";
+	char *const names[] = { id, data };
+	static const struct {
+		const char *text;
+		const char *kept;
+	} rows[] = {
+		{ "{\"id\":1,\"x\":2}", "{\"id\":1}" },
+		{ "{\"x\":{\"id\":2,\"y\":[{\"data\":3}]},\"id\":1}", "{\"id\":1}" },
+		{ "{\"x\":[1,[2,{}],{}],\"data\":{\"x\":[1,{\"y\":2}]},\"z\":\"\"}",
+			"{\"data\":{\"x\":[1,{\"y\":2}]}}" },
+		{ "{\"id\":1,\"id\":2,\"x\":3}", "{\"id\":2}" },
+		{ "{\"data\":{\"a\":1},\"x\":0,\"data\":{\"b\":2}}", "{\"data\":{\"b\":2}}" },
+		{ "{\"data.x\":1,\"dat\":2,\"datax\":3}", "{\"data.x\":1}" },
+		{ "{\"x\":{}}", "{}" },
+		{ "{}", "{}" },
+		{ "[{\"x\":1}]", "[{\"x\":1}]" },
+		{ "7", "7" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct leaves *leaves = leaves_new();
+		struct buf written;
+		buf_init(&written, 1000);
+		assert_int_equal(json_parse_members(slice_of(rows[i].text), names, 2, leaves, NULL),
+			JSON_OK);
+		assert_true(leaves_write_json(leaves, &written));
+		assert_string_equal(buf_text(&written), rows[i].kept);
+		buf_free(&written);
+		leaves_free(leaves);
+	}
+}
+
 static enum json_result
 judge_bomb(const char *head, const char *unit, size_t count, const char *tail)
 {
@@ -416,6 +465,7 @@ main(void)
 		cmocka_unit_test(strings_are_decoded),
 		cmocka_unit_test(numbers_stay_text),
 		cmocka_unit_test(document_becomes_leaves_and_json_again),
+		cmocka_unit_test(only_named_members_are_kept),
 		cmocka_unit_test(bombs_are_too_large),
 		cmocka_unit_test(depth_of_64_is_the_last_taken),
 		cmocka_unit_test(reason_names_the_byte),

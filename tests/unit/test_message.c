@@ -174,6 +174,32 @@ body_is_parsed_once(void **state)
 }
 
 static void
+more_of_the_body_is_read_when_it_is_asked_for(void **state)
+{
+	static const char *const variables[] = { NULL };
+	static char type[] = "type";
+	char *const names[] = { type };
+	struct message message =
+		message_with(variables, "{\"type\":\"t\",\"other\":{\"a\":\"b\"}}");
+	struct leaf leaf;
+
+	(void)state;
+	message.first_names = names;
+	message.first_name_count = 1;
+	const struct leaves *first = message_leaves_under(&message, slice_of("type"));
+	assert_true(leaves_find(first, slice_of("type"), &leaf));
+	assert_false(leaves_find(first, slice_of("other.a"), &leaf));
+	assert_ptr_equal(message_leaves_under(&message, slice_of("type")), first);
+
+	const struct leaves *all = message_leaves_under(&message, slice_of("other"));
+	assert_true(leaves_find(all, slice_of("other.a"), &leaf));
+	assert_true(leaves_find(all, slice_of("type"), &leaf));
+	assert_ptr_equal(message_leaves_under(&message, slice_of("type")), all);
+	assert_int_equal(message_body(&message), MESSAGE_BODY_JSON);
+	message_free(&message);
+}
+
+static void
 path_and_query_are_those_that_were_sent(void **state)
 {
 	static const struct {
@@ -281,6 +307,7 @@ main(void)
 		cmocka_unit_test(header_name_becomes_a_variable),
 		cmocka_unit_test(body_kind_follows_first_byte_and_type),
 		cmocka_unit_test(body_is_parsed_once),
+		cmocka_unit_test(more_of_the_body_is_read_when_it_is_asked_for),
 		cmocka_unit_test(path_and_query_are_those_that_were_sent),
 		cmocka_unit_test(url_is_put_together_as_the_sender_used_it),
 		cmocka_unit_test(registered_url_wins),

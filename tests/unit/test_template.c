@@ -445,6 +445,29 @@ names_of_digests_and_encodings_are_exact(void **state)
 	assert_string_equal(template_kind_name(TEMPLATE_QUERY), "{query:NAME}");
 }
 
+static void
+a_field_beside_one_that_is_read_first_expands(void **state)
+{
+	(void)state;
+	static char *no_variables[] = { NULL };
+	static char type[] = "type";
+	char *const names[] = { type };
+	char reason[256];
+	struct message message;
+	struct buf out;
+	struct template *template = template_parse("{body:type}-{body:other.a}", reason);
+
+	message_init(&message, no_variables, slice_of("{\"type\":\"t\",\"other\":{\"a\":\"b\"}}"));
+	message.first_names = names;
+	message.first_name_count = 1;
+	buf_init(&out, 100);
+	assert_int_equal(template_text(template, &message, &out), TEMPLATE_OK);
+	assert_string_equal(buf_text(&out), "t-b");
+	buf_free(&out);
+	message_free(&message);
+	template_free(template);
+}
+
 int
 main(void)
 {
@@ -463,6 +486,7 @@ main(void)
 		cmocka_unit_test(out_that_is_nearly_full_stays_unchanged),
 		cmocka_unit_test(only_fields_of_the_body_need_its_leaves),
 		cmocka_unit_test(names_of_digests_and_encodings_are_exact),
+		cmocka_unit_test(a_field_beside_one_that_is_read_first_expands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
