@@ -80,8 +80,12 @@ cli_load_config(const char *given, const char *only)
 	struct config *config = config_load(path, only, &usable);
 	for (size_t i = 0; i < config->fault_count; i++) {
 		const struct config_fault *fault = &config->faults[i];
-		if (fault->severity == CONFIG_FAULT)
+		if (fault->severity != CONFIG_FAULT)
+			continue;
+		if (fault->line > 0)
 			fprintf(stderr, "%s:%u: %s\n", fault->file, fault->line, fault->message);
+		else
+			fprintf(stderr, "%s: %s\n", fault->file, fault->message);
 	}
 	free(path);
 	if (!usable) {

@@ -26,7 +26,21 @@ print_run(const char *label, const struct config_run *run)
 		printf(" %s:", run->pattern);
 	for (size_t i = 0; i < run->argc; i++)
 		printf(" %s", run->argv[i]->source);
-	putchar('\n');
+	puts(run->argc == 0 ? " nothing, answered 200 \"ignored\"" : "");
+	if (run->cannot_run != NULL)
+		printf("    %-9s CANNOT RUN: %s\n", "", run->cannot_run);
+}
+
+static const char *
+encoding_name(enum text_encoding encoding)
+{
+	switch (encoding) {
+	case TEXT_HEX: return "hex";
+	case TEXT_HEX_UPPER: return "upper-case hex";
+	case TEXT_BASE64: return "base64";
+	case TEXT_BASE64URL: return "base64url";
+	}
+	return "?";
 }
 
 static void
@@ -39,6 +53,8 @@ print_scheme(const struct provider_scheme *scheme)
 	}
 	for (size_t i = 0; i < scheme->carrier_count; i++)
 		printf("%s%s", i > 0 ? " or " : " ", scheme->carriers[i]->source);
+	if (scheme->method != PROVIDER_TOKEN || scheme->token_encoded)
+		printf(" in %s", encoding_name(scheme->encoding));
 	if (scheme->signs != NULL)
 		printf(" over %s", scheme->signs->source);
 	if (scheme->has_timestamp && scheme->tolerance_ms >= 0)
@@ -77,8 +93,7 @@ print_endpoint(const struct config *config, const struct config_endpoint *endpoi
 	print_list("events", endpoint->events, endpoint->event_count);
 	for (size_t i = 0; i < endpoint->rule_count; i++)
 		print_run("on", &endpoint->rules[i]);
-	if (endpoint->run.argc > 0)
-		print_run("runs", &endpoint->run);
+	print_run("runs", &endpoint->run);
 	printf("    %-9s body up to %zu bytes, handler up to %lld s, then TERM and after %lld s "
 	       "KILL\n",
 		"limits", endpoint->body_limit, (long long)endpoint->timeout_ms / 1000,
@@ -104,18 +119,30 @@ print_protections(void)
 }
 
 /* Faults first go to standard error, where file:line is what editors look for. */
-static size_t
-print_faults(const struct config *config)
+static void
+print_faults(const struct config *config, size_t *faults_out, size_t *warnings_out)
 {
-	size_t faults = 0;
 	for (size_t i = 0; i < config->fault_count; i++) {
 		const struct config_fault *fault = &config->faults[i];
 		bool warning = fault->severity == CONFIG_WARNING;
-		faults += !warning;
-		fprintf(stderr, "%s:%u: %s%s\n", fault->file, fault->line,
-			warning ? "warning: " : "", fault->message);
+		++*(warning ? warnings_out : faults_out);
+		fprintf(stderr, "%s:", fault->file);
+		if (fault->line > 0)
+			fprintf(stderr, "%u:", fault->line);
+		fprintf(stderr, " %s%s\n", warning ? "warning: " : "", fault->message);
 	}
-	return faults;
+}
+
+static void
+print_summary(size_t faults, size_t warnings)
+{
+	if (faults > 0)
+		printf("%zu fault%s", faults, faults == 1 ? "" : "s");
+	else
+		fputs("no faults", stdout);
+	if (warnings > 0)
+		printf(", %zu warning%s", warnings, warnings == 1 ? "" : "s");
+	putchar('\n');
 }
 
 static int
@@ -126,7 +153,9 @@ check(const char *path)
 	printf("configuration %s%s\n", path,
 		usable ? "" : ": NOT USABLE, every request is answered 503");
 	fflush(stdout);
-	size_t faults = print_faults(config);
+	size_t faults = 0;
+	size_t warnings = 0;
+	print_faults(config, &faults, &warnings);
 	if (usable) {
 		printf("  log %s (%s), store %s, %u requests at once\n", config->log,
 			config->log_json ? "json" : "text", config->store, config->threads);
@@ -139,10 +168,7 @@ check(const char *path)
 			printf("  none\n");
 		print_protections();
 	}
-	if (faults > 0)
-		printf("%zu fault%s\n", faults, faults == 1 ? "" : "s");
-	else
-		printf("no faults\n");
+	print_summary(faults, warnings);
 	config_free(config);
 	return faults > 0 || !usable ? CLI_CONFIG : CLI_DONE;
 }

@@ -18,6 +18,7 @@
 
 #include "alloc.h"
 
+#define SYSTEM_PATH "/etc/hookcgi/hookcgi.conf"
 #define MESSAGE_MAX ((size_t)4000) /* bytes; a path has at most 4096 and hardly ever 200 */
 
 /* Where it is. */
@@ -42,6 +43,18 @@ home_folder(void)
 	return home;
 }
 
+/* The effective user's own. NULL: has no home. */
+static char *
+home_path(void)
+{
+	char *home = home_folder();
+	char *path = NULL;
+	if (home != NULL && asprintf(&path, "%s/.config/hookcgi/hookcgi.conf", home) == -1)
+		path = NULL;
+	free(home);
+	return path;
+}
+
 char *
 config_path(const char *given, const char *requested)
 {
@@ -50,15 +63,28 @@ config_path(const char *given, const char *requested)
 		named = requested;
 	if (named != NULL && named[0] != '\0')
 		return xstrdup(named);
-	char *home = home_folder();
-	char *path = NULL;
-	if (home != NULL && asprintf(&path, "%s/.config/hookcgi/hookcgi.conf", home) == -1)
-		path = NULL;
-	free(home);
+	char *path = home_path();
 	if (path != NULL && access(path, F_OK) == 0)
 		return path;
 	free(path);
-	return xstrdup("/etc/hookcgi/hookcgi.conf");
+	return xstrdup(SYSTEM_PATH);
+}
+
+char *
+config_missing_fault(const char *path)
+{
+	if (strcmp(path, SYSTEM_PATH) != 0 || access(path, F_OK) == 0 || errno != ENOENT)
+		return NULL;
+	char *own = home_path();
+	char *message = NULL;
+	if ((own == NULL || access(own, F_OK) != 0) &&
+		asprintf(&message,
+			"no configuration: neither ~/.config/hookcgi/hookcgi.conf (%s) nor %s "
+			"exists: create one, or name it with -c or HOOKCGI_CONFIG",
+			own != NULL ? own : "this user has no home", path) == -1)
+		message = NULL;
+	free(own);
+	return message;
 }
 
 /* What is in force. */
@@ -376,6 +402,7 @@ free_run(struct config_run *run)
 	for (size_t i = 0; i < run->argc; i++)
 		template_free(run->argv[i]);
 	free(run->argv);
+	free(run->cannot_run);
 	free(run->pattern);
 }
 

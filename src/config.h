@@ -34,6 +34,7 @@ struct config_run {
 	char *pattern;          /* of the event type; NULL for the endpoint's own run */
 	struct template **argv; /* never a shell string */
 	size_t argc;            /* 0: nothing is configured to run */
+	char *cannot_run;       /* why it could not when it was looked at, for people; or NULL */
 };
 
 struct config_env {
@@ -146,6 +147,13 @@ struct provider *config_builtin_provider(const char *name, char reason_out[256])
 /*
  * The rest is for config_load.c, while it reads.
  */
+
+/*
+ * A file that is not there: the fault that names both places, when path is where
+ * config_path() ends and the one before it is empty too; the caller frees. NULL: path
+ * was named by somebody.
+ */
+char *config_missing_fault(const char *path);
 
 /*
  * Put a fault in its place in the list; the same one again is passed over. With

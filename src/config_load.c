@@ -503,6 +503,14 @@ static bool
 read_secret_variable(const struct section *section, const char *name, unsigned line,
 	struct config_secret *secret)
 {
+	if (safety_is_request_variable(slice_of(name))) {
+		fault(section, line,
+			"the secret cannot be used: the variable %s is set for each request by the "
+			"web server, so that a sender may choose it: set one with another name, or "
+			"write \"file:PATH\"",
+			name);
+		return false;
+	}
 	const char *value = name[0] != '\0' && strchr(name, '=') == NULL ? getenv(name) : NULL;
 	if (value == NULL) {
 		fault(section, line,
@@ -676,17 +684,22 @@ literal_template(const char *text)
 	return template;
 }
 
-/* What is missing now may be there when an event comes: it is looked for again
+/* What cannot run now may be put right before an event comes: it is tried again
  * then. What others can write is never run. */
 static void
-check_program(const struct section *section, unsigned line, const char *path)
+check_program(
+	const struct section *section, unsigned line, const char *path, struct config_run *run)
 {
 	struct safety_refusal refusal;
 	safety_refusal_init(&refusal);
 	switch (safety_check_program(path, &refusal)) {
-	case SAFETY_PROGRAM_FINE: break;
+	case SAFETY_PROGRAM_FINE:
+		if (safety_check_start(path, &refusal))
+			break;
+		/* fallthrough */
 	case SAFETY_PROGRAM_ABSENT:
 		warn(section, line, "this handler cannot run: %s", buf_text(&refusal.reason));
+		run->cannot_run = xstrdup(buf_text(&refusal.reason));
 		break;
 	case SAFETY_PROGRAM_UNSAFE:
 		config_watch_refused(section->loader->config, path, &refusal);
@@ -699,7 +712,8 @@ check_program(const struct section *section, unsigned line, const char *path)
 
 /* NULL: reported. */
 static struct template *
-load_program(const struct section *section, unsigned line, const char *program)
+load_program(
+	const struct section *section, unsigned line, const char *program, struct config_run *run)
 {
 	if (strchr(program, '/') == NULL || strpbrk(program, "{}") != NULL) {
 		fault(section, line,
@@ -709,7 +723,7 @@ load_program(const struct section *section, unsigned line, const char *program)
 		return NULL;
 	}
 	char *path = absolute_path(section->loader->config, program);
-	check_program(section, line, path);
+	check_program(section, line, path, run);
 	struct template *template = literal_template(path);
 	if (template == NULL)
 		fault(section, line, "the path %s is too long: shorten it", path);
@@ -724,16 +738,16 @@ load_run(const struct section *section, const char *events, struct config_run *r
 	const struct settings_option *given = settings_find(section->block, "run");
 	if (given->line == 0)
 		warn(section, section->block->line,
-			"nothing is run for %s of endpoint \"%s\", they are accepted and "
-			"answered only: write run = {\"/path/to/program\"}, or run = {} if that "
-			"is meant",
+			"nothing is run for %s of endpoint \"%s\", they are answered 200 "
+			"\"ignored\": write run = {\"/path/to/program\"}, or run = {} if that is "
+			"meant",
 			events, section->endpoint->name);
 	if (given->count == 0)
 		return;
 	run->argv = xcalloc(given->count, sizeof(struct template *));
 	for (size_t i = 0; i < given->count; i++) {
 		struct template *argument =
-			i == 0 ? load_program(section, given->lines[i], given->texts[i])
+			i == 0 ? load_program(section, given->lines[i], given->texts[i], run)
 			       : parse_template(section, given->lines[i], "run", given->texts[i]);
 		if (argument != NULL)
 			run->argv[run->argc++] = argument;
@@ -922,6 +936,14 @@ load_url(const struct section *section)
 }
 
 static void
+mark_run(struct config_run *run, const char *cannot_run)
+{
+	if (run->argc > 0 && run->cannot_run == NULL)
+		run->cannot_run = xstrdup(cannot_run);
+}
+
+/* Behind what is run: without its directory none of that can. */
+static void
 load_directory(const struct section *section)
 {
 	struct config_endpoint *endpoint = section->endpoint;
@@ -930,10 +952,15 @@ load_directory(const struct section *section)
 	if (path == NULL)
 		return;
 	endpoint->directory = absolute_path(section->loader->config, path);
-	if (stat(endpoint->directory, &status) != 0 || !S_ISDIR(status.st_mode))
-		warn(section, settings_line(section->block, "directory"),
-			"the handler's directory %s is not there: create it or correct the path",
-			endpoint->directory);
+	if (stat(endpoint->directory, &status) == 0 && S_ISDIR(status.st_mode))
+		return;
+	char *reason = join("the handler's directory ", endpoint->directory,
+		" is not there: create it or correct the path");
+	warn(section, settings_line(section->block, "directory"), "%s", reason);
+	mark_run(&endpoint->run, reason);
+	for (size_t i = 0; i < endpoint->rule_count; i++)
+		mark_run(&endpoint->rules[i], reason);
+	free(reason);
 }
 
 static void
@@ -1026,6 +1053,22 @@ check_providers(struct loader *loader)
 
 /* The file. */
 
+/* Only a warning: the log that was open before serves as well. Where the way to the
+ * file is missing, its coming means load again, and so open the log. */
+static void
+check_log(const struct section *section, const char *path)
+{
+	struct safety_refusal refusal;
+	safety_refusal_init(&refusal);
+	if (!safety_check_append(path, &refusal)) {
+		warn(section, settings_line(section->block, "log"),
+			"this log cannot be written: %s", buf_text(&refusal.reason));
+		if (access(path, F_OK) != 0)
+			config_watch_refused(section->loader->config, path, &refusal);
+	}
+	safety_refusal_free(&refusal);
+}
+
 static void
 load_log(const struct section *section)
 {
@@ -1036,6 +1079,7 @@ load_log(const struct section *section)
 	if (log != NULL && strncmp(log, "file:", 5) == 0 && log[5] != '\0') {
 		char *path = absolute_path(section->loader->config, log + 5);
 		config->log = join("file:", "", path);
+		check_log(section, path);
 		free(path);
 		return;
 	}
@@ -1072,7 +1116,10 @@ read_file(struct loader *loader)
 	safety_refusal_init(&refusal);
 	char *text = config_read_file(loader->config, loader->config->path, SAFETY_TEXT, FILE_MAX,
 		&len, &loader->mode, &refusal);
-	if (text == NULL && refusal.reason.len > 0)
+	char *missing = text == NULL ? config_missing_fault(loader->config->path) : NULL;
+	if (missing != NULL)
+		fault(&whole, 0, "%s", missing);
+	else if (text == NULL && refusal.reason.len > 0)
 		fault(&whole, 0, "the configuration cannot be used: %s", buf_text(&refusal.reason));
 	else if (text == NULL)
 		fault(&whole, 0, "the configuration cannot be read: %s",
@@ -1083,6 +1130,7 @@ read_file(struct loader *loader)
 			"(UTF-8)");
 	else
 		loader->root = settings_parse(text, file_options, report_settings, &loader->source);
+	free(missing);
 	free_secret(text, len);
 	safety_refusal_free(&refusal);
 }

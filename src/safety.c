@@ -1,4 +1,4 @@
-/* safety.c - may this file be trusted: who else could have written or read it
+/* safety.c - may this be trusted: who else could have written, read or chosen it
  *
  * Files are opened first and judged by their descriptor. Folders are judged
  * from the file upwards, like sshd's safe_path(): once for the path as it was
@@ -20,6 +20,7 @@
 
 #define REASON_MAX ((size_t)16384) /* two paths and a sentence */
 #define OTHERS_WRITE ((mode_t)(S_IWGRP | S_IWOTH))
+#define HEAD_MAX 256 /* of a script, for its interpreter: BINPRM_BUF_SIZE of Linux */
 
 void
 safety_refusal_init(struct safety_refusal *refusal)
@@ -56,17 +57,62 @@ is_ours(const struct stat *status)
 	return status->st_uid == 0 || status->st_uid == geteuid();
 }
 
+/* The topmost folder on the way to path that the effective user may not search,
+ * to be freed; NULL: none. Of a link that leads behind one it is the link. */
+static char *
+closed_folder(const char *path)
+{
+	char *folder = xstrdup(path);
+	for (char *slash = folder; (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
+		*slash = '\0';
+		if (faccessat(AT_FDCWD, folder, X_OK, AT_EACCESS) != 0 && errno == EACCES)
+			return folder;
+	}
+	free(folder);
+	return NULL;
+}
+
+/* Append " (mode 0700, owner id 0)" where that can be seen. */
+static void
+append_rights(struct safety_refusal *refusal, const char *path)
+{
+	struct stat status;
+	if (stat(path, &status) == 0)
+		buf_appendf(&refusal->reason, " (mode %04o, owner id %lu)", permissions(&status),
+			(unsigned long)status.st_uid);
+}
+
+/* The effective user may not read it, or not even come to it. */
+static bool
+refuse_access(const char *path, struct safety_refusal *refusal)
+{
+	unsigned long user = geteuid();
+	char *closed = closed_folder(path);
+	if (closed != NULL) {
+		buf_appendf(&refusal->reason, "%s cannot be reached by user id %lu: the folder %s",
+			path, user, closed);
+		append_rights(refusal, closed);
+		buf_appendf(&refusal->reason,
+			" is closed to it: change that folder's group or mode, or move the file");
+	} else {
+		buf_appendf(&refusal->reason, "%s", path);
+		append_rights(refusal, path);
+		buf_appendf(&refusal->reason,
+			" cannot be read by user id %lu: change its owner or group", user);
+	}
+	blame(refusal, closed != NULL ? closed : path);
+	free(closed);
+	return false;
+}
+
 static bool
 refuse_error(const char *path, int error, struct safety_refusal *refusal)
 {
+	if (error == EACCES)
+		return refuse_access(path, refusal);
 	if (error == ENOENT)
 		buf_appendf(
 			&refusal->reason, "%s does not exist: create it or correct the path", path);
-	else if (error == EACCES)
-		buf_appendf(&refusal->reason,
-			"%s cannot be read by user id %lu: change its owner or group, or a "
-			"folder's",
-			path, (unsigned long)geteuid());
 	else
 		buf_appendf(&refusal->reason, "%s cannot be read: %s", path, strerror(error));
 	blame(refusal, path);
@@ -216,4 +262,146 @@ safety_check_program(const char *path, struct safety_refusal *refusal)
 out:
 	free(resolved);
 	return result;
+}
+
+/* "#! /path/to/interpreter argument", as execve(2) reads it. */
+static bool
+check_interpreter(const char *path, struct slice head, struct safety_refusal *refusal)
+{
+	char line[HEAD_MAX + 1];
+	const char *newline = memchr(head.data, '\n', head.len);
+	size_t len = newline != NULL ? (size_t)(newline - head.data) : head.len;
+	memcpy(line, head.data, len);
+	line[len] = '\0';
+	char *interpreter = line + 2 + strspn(line + 2, " \t");
+
+	if (line[len - 1] == '\r') {
+		buf_appendf(&refusal->reason,
+			"%s ends its lines with CR LF, and the CR counts as part of the "
+			"interpreter's name: sed -i 's/\\r$//' %s",
+			path, path);
+		return false;
+	}
+	interpreter[strcspn(interpreter, " \t")] = '\0';
+	if (interpreter[0] != '/') {
+		buf_appendf(&refusal->reason,
+			"%s names no interpreter by its full path: make its first line one such as "
+			"#!/bin/sh",
+			path);
+		return false;
+	}
+	if (faccessat(AT_FDCWD, interpreter, X_OK, AT_EACCESS) == 0)
+		return true;
+	buf_appendf(&refusal->reason,
+		"%s is run by %s, which %s: install that or correct the first line", path,
+		interpreter, errno == ENOENT ? "does not exist" : "is not executable");
+	return false;
+}
+
+bool
+safety_check_start(const char *path, struct safety_refusal *refusal)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	char head[HEAD_MAX];
+	bool starts = false;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	ssize_t len = fd == -1 ? -1 : read(fd, head, sizeof head);
+	if (fd != -1)
+		close(fd);
+	if (len == -1 || (len >= 4 && memcmp(head, "\177ELF", 4) == 0))
+		return true;
+	if (len >= 2 && memcmp(head, "#!", 2) == 0)
+		starts = check_interpreter(path, (struct slice){ head, (size_t)len }, refusal);
+	else if (len == 0)
+		buf_appendf(&refusal->reason, "%s is empty: write the program into it", path);
+	else if (len >= 3 && memcmp(head, mark, 3) == 0)
+		buf_appendf(&refusal->reason,
+			"%s begins with a byte order mark, before its \"#!\": save it without one",
+			path);
+	else
+		buf_appendf(&refusal->reason,
+			"%s has no \"#!\" at its beginning and is no binary program: make its "
+			"first "
+			"line one such as #!/bin/sh",
+			path);
+	if (!starts)
+		blame(refusal, path);
+	return starts;
+}
+
+/* Could a file be created there? */
+static bool
+check_creation(const char *path, struct safety_refusal *refusal)
+{
+	struct stat status;
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == NULL ? xstrdup(".")
+				     : xmemdup0(path, slash == path ? 1 : (size_t)(slash - path));
+	bool fine = false;
+	if (stat(folder, &status) != 0) {
+		refuse_error(folder, errno, refusal);
+	} else if (!S_ISDIR(status.st_mode)) {
+		buf_appendf(&refusal->reason, "%s is not a folder: correct the path", folder);
+		blame(refusal, folder);
+	} else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0) {
+		int error = errno;
+		buf_appendf(&refusal->reason, "user id %lu cannot create files in the folder %s",
+			(unsigned long)geteuid(), folder);
+		append_rights(refusal, folder);
+		buf_appendf(&refusal->reason, ": %s",
+			error == EACCES ? "change its owner or group, or name another"
+					: strerror(error));
+		blame(refusal, folder);
+	} else {
+		fine = true;
+	}
+	free(folder);
+	return fine;
+}
+
+bool
+safety_check_append(const char *path, struct safety_refusal *refusal)
+{
+	struct stat status;
+	if (lstat(path, &status) != 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return check_creation(path, refusal);
+		return refuse_error(path, errno, refusal);
+	}
+	if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode)) {
+		buf_appendf(&refusal->reason, "%s is %s: name a file", path,
+			S_ISLNK(status.st_mode)   ? "a symbolic link, which is not followed"
+			: S_ISDIR(status.st_mode) ? "a folder"
+						  : "not a regular file");
+	} else if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0) {
+		int error = errno;
+		buf_appendf(&refusal->reason, "user id %lu cannot write %s",
+			(unsigned long)geteuid(), path);
+		append_rights(refusal, path);
+		buf_appendf(&refusal->reason, ": %s",
+			error == EACCES ? "change its owner or group, or name another"
+					: strerror(error));
+	} else {
+		return true;
+	}
+	blame(refusal, path);
+	return false;
+}
+
+bool
+safety_is_request_variable(struct slice name)
+{
+	/* "*" at the end stands for any rest. */
+	static const char *const names[] = { "HTTP_*", "HTTPS", "CONTENT_*", "QUERY_STRING*",
+		"PATH_INFO", "PATH_TRANSLATED", "ORIG_*", "REQUEST_*", "REMOTE_*", "SERVER_*",
+		"SCRIPT_*", "AUTH_TYPE", "AUTHENTICATE_*", "GATEWAY_INTERFACE", "DOCUMENT_*",
+		"REDIRECT_*", "SSL_*", "CONTEXT_*", "UNIQUE_ID" };
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		size_t len = strlen(names[i]);
+		bool prefix = names[i][len - 1] == '*';
+		if (prefix ? name.len >= len - 1 && memcmp(name.data, names[i], len - 1) == 0
+			   : slice_is(name, names[i]))
+			return true;
+	}
+	return false;
 }

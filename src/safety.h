@@ -1,4 +1,4 @@
-/* safety.h - may this file be trusted: who else could have written or read it
+/* safety.h - may this be trusted: who else could have written, read or chosen it
  *
  * The rules are those of sshd's StrictModes: a file counts as ours only when
  * neither it nor any folder above it can be changed by somebody else. A folder
@@ -8,6 +8,7 @@
 #ifndef HOOKCGI_SAFETY_H
 #define HOOKCGI_SAFETY_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "buf.h"
@@ -46,5 +47,26 @@ enum safety_program {
  * user's program has said so. A FINE one may change before it runs. */
 enum safety_program safety_check_program(const char *path, struct safety_refusal *refusal)
 	__attribute__((warn_unused_result));
+
+/*
+ * Can the system start a program that is FINE otherwise? false: it is empty, or a
+ * script without "#!", with lines that end in CR LF, or whose interpreter is
+ * missing. What cannot be looked into is believed.
+ */
+bool safety_check_start(const char *path, struct safety_refusal *refusal)
+	__attribute__((warn_unused_result));
+
+/* Could the effective user append to this file, or create it? Nothing is
+ * created; a symbolic link is not followed, as log_open() does not. */
+bool safety_check_append(const char *path, struct safety_refusal *refusal)
+	__attribute__((warn_unused_result));
+
+/*
+ * Is it the name of an environment variable that a web server sets for each
+ * request (RFC 3875 4.1, and those that Apache, lighttpd and nginx add)? To a CGI
+ * program these are its own environment, and what is in many of them the sender
+ * chose: nothing that has to be trusted is taken from one, whatever it holds.
+ */
+bool safety_is_request_variable(struct slice name);
 
 #endif

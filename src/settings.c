@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "safety.h"
 #include "text.h"
 
 #define NAME_MAX_LEN 64 /* of what is compared for "did you mean" */
@@ -187,6 +188,25 @@ skip_blanks(struct parser *parser)
 	}
 }
 
+/* The length to print. */
+static int
+quoted(struct slice text)
+{
+	return text.len < QUOTED_MAX ? (int)text.len : QUOTED_MAX;
+}
+
+/* libConfuse replaces ${NAME} and ${NAME:-DEFAULT} and does not ask whose NAME is. */
+static void
+check_variable(struct parser *parser, const char *inside)
+{
+	struct slice name = { inside, strcspn(inside, ":}") };
+	if (safety_is_request_variable(name))
+		report(parser, SETTINGS_FAULT, parser->line,
+			"${%.*s} is set for each request by the web server, so that a sender may "
+			"choose it: write the text itself, or set and name a variable of your own",
+			quoted(name), name.data);
+}
+
 /* At "${": go behind its brace, when there is one. */
 static bool
 skip_variable(struct parser *parser)
@@ -194,6 +214,7 @@ skip_variable(struct parser *parser)
 	if (parser->text[parser->at] != '$' || !looking_at(parser, "${") ||
 		strchr(parser->text + parser->at, '}') == NULL)
 		return false;
+	check_variable(parser, parser->text + parser->at + 2);
 	while (parser->text[parser->at] != '}')
 		advance(parser);
 	advance(parser);
@@ -426,13 +447,6 @@ skip_unknown(struct parser *parser, const struct token *name)
 	}
 	blank(parser, name->start, parser->at);
 	return true;
-}
-
-/* The length to print. */
-static int
-quoted(struct slice text)
-{
-	return text.len < QUOTED_MAX ? (int)text.len : QUOTED_MAX;
 }
 
 static void

@@ -28,8 +28,10 @@ struct settings_allowed {
 	bool named; /* BLOCK: the title has to be a name (text_is_name()), not any text */
 };
 
-/* What was given of it in one block. A value stands in double quotes (where
- * ${NAME} is replaced from the environment), in single quotes, or alone. */
+/* What was given of it in one block. A value stands in double quotes, in single
+ * quotes, or alone. In double quotes ${NAME} is replaced from the environment, and
+ * alone it may be a whole value; a variable of the request
+ * (safety_is_request_variable()) is a fault there. */
 struct settings_option {
 	unsigned line;                 /* of its name, where that stands last; 0: not given */
 	size_t count;                  /* 0 also for an empty list */

@@ -16,10 +16,11 @@ setup() {
 # left out; the body from $file, $arguments as a server would put them there, the
 # answer to $reader.
 cgi() {
-	local file=${file:-$(body)} one all=()
+	local file=${file:-$(body)} length=57 one all=()
+	[ ! -f "$file" ] || length=$(wc -c <"$file")
 	declare -A variables=([GATEWAY_INTERFACE]=CGI/1.1 [SERVER_PROTOCOL]=HTTP/1.1
 		[REQUEST_METHOD]=POST [SCRIPT_NAME]=/hooks [PATH_INFO]=/idfy
-		[CONTENT_LENGTH]=$(wc -c <"$file") [HOOKCGI_CONFIG]=$LAB/etc/hookcgi.conf
+		[CONTENT_LENGTH]=$length [HOOKCGI_CONFIG]=$LAB/etc/hookcgi.conf
 		[HTTP_X_IDFY_SIGNATURE]=$(signature sha256 idfy "$(body)"))
 	for one; do
 		case $one in
@@ -54,6 +55,30 @@ answered() {
 @test "a body that is shorter than declared runs nothing, though it is signed" {
 	cgi CONTENT_LENGTH=$(($(wc -c <"$(body)") + 1))
 	answered 400 0
+}
+
+@test "without a length there is no body, and nothing is waited for" {
+	local file=$BATS_TEST_TMPDIR/endless
+	mkfifo "$file"
+	exec 8<>"$file" # open for writing: a reader would wait
+	file=/dev/fd/8 cgi CONTENT_LENGTH=
+	exec 8>&-
+	answered 401 0 # the signature is over another body
+}
+
+@test "read_timeout is obeyed" {
+	local file=$BATS_TEST_TMPDIR/slow
+	{
+		echo 'read_timeout = "1s"'
+		cat "$LAB/etc/hookcgi.conf"
+	} >"$LAB/etc/hasty.conf"
+	chmod 600 "$LAB/etc/hasty.conf"
+	chown "$LAB_USER" "$LAB/etc/hasty.conf"
+	mkfifo "$file"
+	exec 8<>"$file"
+	file=/dev/fd/8 cgi CONTENT_LENGTH=57 HOOKCGI_CONFIG="$LAB/etc/hasty.conf"
+	exec 8>&-
+	answered 408 0
 }
 
 @test "no more than the declared length is read" {
@@ -113,6 +138,38 @@ answered() {
 @test "a sender cannot name the configuration" {
 	cgi HTTP_HOOKCGI_CONFIG="$LAB/etc/not-there.conf" QUERY_STRING='HOOKCGI_CONFIG=/etc/passwd'
 	answered 200 1
+}
+
+# Under CGI the request's variables are the process's own: a secret taken from one is the
+# sender's to choose.
+@test "a sender cannot choose the secret" {
+	local secret signed
+	signed=$(openssl dgst -sha256 -hmac chosen -r <"$(body)" | cut -d' ' -f1)
+	# shellcheck disable=SC2016 # not for this shell
+	for secret in '"env:HTTP_X_S"' '"${HTTP_X_S}"' '"${HTTP_X_S:-x}"' '${HTTP_X_S}' \
+		'"env:QUERY_STRING"' '{"file:idfy.secret", "env:REMOTE_USER"}'; do
+		endpoint idfy idfy "run = { \"$LAB/handlers/record\" }" "secret = $secret" \
+			>"$LAB/etc/chosen.conf"
+		chmod 600 "$LAB/etc/chosen.conf"
+		chown "$LAB_USER" "$LAB/etc/chosen.conf"
+		cgi HOOKCGI_CONFIG="$LAB/etc/chosen.conf" HTTP_X_IDFY_SIGNATURE="$signed" \
+			HTTP_X_S=chosen QUERY_STRING=chosen REMOTE_USER=chosen
+		answered 503 0
+	done
+}
+
+@test "a log that cannot be opened is said once, and where the lines go instead" {
+	{
+		echo 'log = "file:/nonexistent/x.log"'
+		endpoint idfy idfy "run = { \"$LAB/handlers/record\" }"
+	} >"$LAB/etc/nolog.conf"
+	chmod 600 "$LAB/etc/nolog.conf"
+	chown "$LAB_USER" "$LAB/etc/nolog.conf"
+	cgi HOOKCGI_CONFIG="$LAB/etc/nolog.conf"
+	answered 200 1
+	cat "$BATS_TEST_TMPDIR/stderr"
+	[ "$(grep -c '/nonexistent/x.log' "$BATS_TEST_TMPDIR/stderr")" -eq 1 ]
+	grep -q 'lines go to standard error' "$BATS_TEST_TMPDIR/stderr"
 }
 
 @test "a request without its variables is refused" {

@@ -98,6 +98,53 @@ check_says() {
 	check_says "endpoint \"a\" { provider = \"idfy\" secret = \"file:idfy.secret\" $record mode = \"queue\" }" 78 "${at}1: .*queue"
 }
 
+@test "check ends with the number of warnings, and marks what cannot run" {
+	local a='endpoint "a" { provider = "idfy" secret = "file:idfy.secret"' handler=$LAB/etc/handler.sh
+	printf 'echo hello\n' >"$handler"
+	chmod 755 "$handler"
+	check_says "$a run = {\"/nowhere/handler\"} }" 0 '^no faults, 1 warning$'
+	grep -qx ' *CANNOT RUN: /nowhere/handler does not exist: .*' <<<"$output"
+	check_says "$a run = {\"./handler.sh\"} directory = \"none\" }" 0 '^no faults, 2 warnings$'
+	grep -qx " *CANNOT RUN: $handler has no \"#!\".*" <<<"$output"
+	check_says "$a run = {\"$LAB/handlers/record\"} }" 0 '^no faults$'
+	not grep -q 'CANNOT RUN' <<<"$output"
+	check_says "$a }"$'\nnonsense = 1' 78 '^1 fault, 1 warning$'
+	check_says "$a run = {} on \"x\" { run = {} } }" 0 '^no faults$'
+	[ "$(grep -c 'nothing, answered 200 "ignored"' <<<"$output")" -eq 2 ]
+}
+
+@test "check says that a log cannot be written, and creates none" {
+	local a='endpoint "a" { provider = "idfy" secret = "file:idfy.secret" run = {} }'
+	check_says "$a log = \"file:/nonexistent/x.log\"" 0 "try.conf:1: warning: .*/nonexistent does not exist"
+	grep -qx 'no faults, 1 warning' <<<"$output"
+	check_says "$a log = \"file:$LAB/log/new.log\"" 0 '^no faults$'
+	[ ! -e "$LAB/log/new.log" ]
+	[ "$LAB_USER" = www-data ] || skip "root is needed for what another user may not"
+	check_says "$a log = \"file:/root/x.log\"" 0 "warning: .*folder /root"
+	check_says "$a log = \"file:$LAB/x.log\"" 0 "warning: .*cannot create files in the folder $LAB "
+}
+
+@test "check names both places when there is no configuration, and no line 0" {
+	run hookcgi check
+	[[ $output != *":0:"* ]]
+	[ "$status" -eq 78 ] || skip "there is a configuration here"
+	[[ $output == *"/etc/hookcgi/hookcgi.conf: no configuration: neither ~/.config/"* ]]
+	run hookcgi -c "$LAB/etc/not-there.conf" check
+	[[ $output == *"$LAB/etc/not-there.conf: the configuration cannot be used:"* ]]
+}
+
+@test "check prints no scheme of a provider twice" {
+	local name text=''
+	while read -r name _; do
+		text+="endpoint \"$name\" { provider = \"$name\" secret = \"file:idfy.secret\" run = {} }"$'\n'
+	done < <(hookcgi provider | sed 1d)
+	printf '%s' "$text" >"$LAB/etc/try.conf"
+	run hookcgi -c "$LAB/etc/try.conf" check
+	awk '/^  [a-z]/ { name = $1 } /^    signature/ && seen[name $0]++ { print name $0; twice = 1 }
+		END { exit twice }' <<<"$output"
+	[[ $output == *"{header:X-SixPark-Signature} in base64 over {body}"* ]]
+}
+
 @test "check refuses what others could read or change" {
 	local config="endpoint \"a\" { provider = \"idfy\" secret = \"file:open.secret\" run = {\"$LAB/handlers/record\"} }"
 	echo canary >"$LAB/etc/open.secret"

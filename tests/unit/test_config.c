@@ -147,6 +147,7 @@ everything_that_is_written_is_there(void **state)
 	(void)state;
 	write_file("second", 0640, "other\r\n");
 	assert_int_equal(mkdir(path_of("sub"), 0755), 0);
+	assert_int_equal(mkdir(path_of("log"), 0755), 0);
 	assert_int_equal(setenv("HOOKCGI_TEST_SECRET", "from env", 1), 0);
 	load("# a comment\n"
 	     "store = \"none\" // another\n"
@@ -304,6 +305,8 @@ static const struct broken {
 	{ "text without an end", "\nstore = \"none\nlog = x\n", 2, "this text has no end" },
 	{ "text without an end behind all", "log = x\nstore = none 'a", 2, "this text has no end" },
 	{ "comment without an end", "store = none\n/* x\n\n", 2, "this comment has no end" },
+	{ "variable of the request", "\nlog = \"file:${HTTP_X_S}\"\n", 2,
+		"${HTTP_X_S} is set for each request" },
 	{ "no equals", "# c\n# c\nstore \"none\"\n", 3, "missing equal sign" },
 	{ "no value", "store = \n\n", 3, "premature end" },
 	{ "list for a single value", "\nstore = {\"none\"}\n", 2, "unexpected token '{'" },
@@ -372,6 +375,8 @@ static const struct wrong {
 	{ "secret = \"env:HOOKCGI_NOT_SET\"", "\"HOOKCGI_NOT_SET\" is not set" },
 	{ "secret = \"env:HOOKCGI_EMPTY\"", "is empty" },
 	{ "secret = \"env:\"", "is not set" },
+	{ "secret = \"env:HTTP_X_S\"", "HTTP_X_S is set for each request" },
+	{ "secret = {\"file:secret\", \"env:QUERY_STRING\"}", "QUERY_STRING is set for each" },
 	{ "secret = {\"file:secret\", \"file:nosuch\"}", "nosuch" },
 	{ "secret = {a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q}", "17 secrets are too many" },
 	{ "provider = \"githab\"", "did you mean \"github\"" },
@@ -603,6 +608,172 @@ a_handler_that_is_not_there_yet_is_a_warning(void **state)
 		assert_int_equal(config->fault_count, 1);
 		assert_null(endpoint("a")->unusable);
 		assert_int_equal(endpoint("a")->run.argc, 1);
+		assert_non_null(strstr(endpoint("a")->run.cannot_run, rows[i].piece));
+	}
+}
+
+static void
+a_handler_that_the_system_cannot_start_is_a_warning(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes, *piece; /* NULL: fine */
+	} rows[] = {
+		{ "#!/bin/sh\n", NULL },
+		{ "#!/bin/sh", NULL },
+		{ "#! \t/bin/sh -e\n\r\n", NULL },
+		{ "\177ELF\2\1\1", NULL },
+		{ "echo hello\n", "has no \"#!\"" },
+		{ "\177ELV", "has no \"#!\"" },
+		{ "#", "has no \"#!\"" },
+		{ "", "is empty" },
+		{ "#!/bin/sh\r\necho\r\n", "ends its lines with CR LF" },
+		{ "#!/bin/sh -e\r\n", "ends its lines with CR LF" },
+		{ "\xef\xbb\xbf#!/bin/sh\n", "begins with a byte order mark" },
+		{ "#!/nowhere/python3 -u\n", "/nowhere/python3, which does not exist" },
+		{ "#!/etc/passwd\n", "/etc/passwd, which is not executable" },
+		{ "#!sh\n", "names no interpreter" },
+		{ "#!\n", "names no interpreter" },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		write_file("run.sh", 0755, rows[i].bytes);
+		load("endpoint \"a\" { provider = \"unsigned\" run = {}\n"
+		     "on \"x\" {\n run = {\"./run.sh\"} } }\n");
+		assert_null(endpoint("a")->unusable);
+		const char *reason = endpoint("a")->rules[0].cannot_run;
+		if (rows[i].piece == NULL) {
+			expect_fine();
+			assert_null(reason);
+			continue;
+		}
+		expect_fault(CONFIG_WARNING, 3, rows[i].piece);
+		assert_int_equal(config->fault_count, 1);
+		assert_non_null(strstr(reason, rows[i].piece));
+	}
+	/* The longest first line that the kernel reads, and longer. */
+	char text[400];
+	memset(text, 'x', sizeof text);
+	memcpy(text, "#!/", 3);
+	write_bytes("run.sh", 0755, text, sizeof text);
+	reload(NULL);
+	expect_fault(CONFIG_WARNING, 3, "which does not exist");
+}
+
+static void
+a_log_that_cannot_be_written_is_a_warning_and_not_created(void **state)
+{
+	(void)state;
+	assert_int_equal(symlink("secret", path_of("link")), 0);
+	static const struct {
+		const char *log, *piece;
+	} rows[] = {
+		{ "nosuch/x.log", "nosuch does not exist" },
+		{ "nosuch/deeper/x.log", "nosuch/deeper does not exist" },
+		{ "secret/x.log", "secret is not a folder" },
+		{ "link", "is a symbolic link" },
+		{ ".", "is a folder" },
+		{ "x.log", NULL },
+		{ "secret", NULL },
+		{ "/dev/null", NULL },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char text[256];
+		snprintf(text, sizeof text, "\nlog = \"file:%s\"\n", rows[i].log);
+		load(text);
+		assert_true(usable);
+		if (rows[i].piece == NULL) {
+			expect_fine();
+			continue;
+		}
+		expect_fault(CONFIG_WARNING, 2, rows[i].piece);
+		assert_int_equal(config->fault_count, 1);
+	}
+	assert_int_equal(access(path_of("x.log"), F_OK), -1);
+}
+
+/* A process that writes elsewhere meanwhile takes the log up when it can. */
+static void
+a_log_that_can_be_written_at_last_is_seen(void **state)
+{
+	(void)state;
+	load("log = \"file:nosuch/x.log\"\n");
+	assert_false(config_changed(config));
+	assert_int_equal(mkdir(path_of("nosuch"), 0755), 0);
+	assert_true(config_changed(config));
+}
+
+/* Root can do everything, so as somebody else; the real user comes back. */
+static void
+become(uid_t user)
+{
+	if (getuid() == 0)
+		assert_int_equal(seteuid(user), 0);
+}
+
+static void
+what_bars_this_user_is_named(void **state)
+{
+	(void)state;
+	char text[1024];
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_int_equal(mkdir(path_of("shut"), 0755), 0);
+	assert_int_equal(mkdir(path_of("shut/below"), 0755), 0);
+	assert_int_equal(mkdir(path_of("fixed"), 0555), 0);
+	write_file("shut/below/secret", 0600, "x");
+	write_file("shut/below/run.sh", 0755, "#!/bin/sh\n");
+	write_file("closed.log", 0, "");
+	write_file("closed", 0, "x");
+	assert_int_equal(chmod(path_of("shut"), 0), 0);
+	write_file("hookcgi.conf", 0644,
+		"log = \"file:fixed/x.log\"\n"
+		"endpoint \"a\" { provider = \"github\"\n"
+		" secret = {\"file:shut/below/secret\",\n"
+		" \"file:closed\"}\n"
+		" run = {\"./shut/below/run.sh\"} }\n");
+	become(NOBODY);
+	reload(NULL);
+	become(0);
+	snprintf(text, sizeof text, "the folder %s/shut (mode 0000, owner id %lu) is closed to it",
+		folder, (unsigned long)getuid());
+	expect_fault(CONFIG_FAULT, 3, text);
+	expect_fault(CONFIG_WARNING, 5, text);
+	snprintf(text, sizeof text, "%s/closed (mode 0000, owner id %lu) cannot be read", folder,
+		(unsigned long)getuid());
+	expect_fault(CONFIG_FAULT, 4, text);
+	expect_fault(CONFIG_WARNING, 1, "cannot create files in the folder");
+
+	write_file("hookcgi.conf", 0644, "log = \"file:closed.log\"\n");
+	become(NOBODY);
+	reload(NULL);
+	become(0);
+	expect_fault(CONFIG_WARNING, 1, "cannot write");
+	write_file("hookcgi.conf", 0644, "log = \"file:shut/x.log\"\n");
+	become(NOBODY);
+	reload(NULL);
+	become(0);
+	expect_fault(CONFIG_WARNING, 1, "is closed to it");
+	assert_int_equal(chmod(path_of("shut"), 0700), 0);
+}
+
+static void
+a_variable_of_the_request_is_known_by_its_name(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "HTTP_X_S", "HTTP_", "CONTENT_TYPE", "CONTENT_LENGTH",
+		"QUERY_STRING", "PATH_INFO", "PATH_TRANSLATED", "REQUEST_METHOD", "REQUEST_URI",
+		"REMOTE_ADDR", "REMOTE_USER", "SERVER_NAME", "SCRIPT_NAME", "SCRIPT_URL",
+		"AUTH_TYPE", "GATEWAY_INTERFACE", "DOCUMENT_URI", "REDIRECT_QUERY_STRING", "HTTPS",
+		"SSL_CLIENT_S_DN", "CONTEXT_PREFIX", "UNIQUE_ID" };
+	static const char *const others[] = { "", "PATH", "HOME", "HTTP", "XHTTP_X",
+		"ORDERS_SECRET", "HTTPS_SECRET", "PATH_INFOS", "MY_QUERY_STRING", "http_proxy",
+		"SSL" };
+	for (size_t i = 0; i < COUNT(names); i++) {
+		if (!safety_is_request_variable(slice_of(names[i])))
+			fail_msg("%s", names[i]);
+	}
+	for (size_t i = 0; i < COUNT(others); i++) {
+		if (safety_is_request_variable(slice_of(others[i])))
+			fail_msg("%s", others[i]);
 	}
 }
 
@@ -610,9 +781,15 @@ static void
 a_directory_that_is_not_there_yet_is_a_warning(void **state)
 {
 	(void)state;
-	load("endpoint \"a\" { provider = \"unsigned\" run = {}\n directory = \"nosuch\" }\n");
+	load("endpoint \"a\" { provider = \"unsigned\" run = {}\n directory = \"nosuch\"\n"
+	     "on \"x\" { run = {\"./run.sh\"} } }\n");
 	expect_fault(CONFIG_WARNING, 2, "nosuch is not there");
 	assert_null(endpoint("a")->unusable);
+	assert_null(endpoint("a")->run.cannot_run);
+	assert_non_null(strstr(endpoint("a")->rules[0].cannot_run, "nosuch is not there"));
+	load("endpoint \"a\" { provider = \"unsigned\" run = {\"./run.sh\"} directory = \"nosuch\" "
+	     "}");
+	assert_non_null(strstr(endpoint("a")->run.cannot_run, "nosuch is not there"));
 }
 
 static void
@@ -624,6 +801,7 @@ a_missing_run_is_a_warning_unless_it_is_said(void **state)
 	assert_true(usable);
 	assert_int_equal(config->fault_count, 2);
 	expect_fault(CONFIG_WARNING, 1, "nothing is run for the events of endpoint \"a\"");
+	expect_fault(CONFIG_WARNING, 1, "answered 200 \"ignored\"");
 	expect_fault(CONFIG_WARNING, 3, "nothing is run for these events");
 	assert_null(endpoint("a")->unusable);
 }
@@ -1146,6 +1324,28 @@ the_path_comes_from_whoever_is_asked_first(void **state)
 	free(path);
 }
 
+static void
+without_any_configuration_both_places_are_named(void **state)
+{
+	(void)state;
+	assert_int_equal(unsetenv("HOOKCGI_CONFIG"), 0);
+	char *path = config_path(NULL, NULL);
+	bool there = access(path, F_OK) == 0;
+	if (!there)
+		config = config_load(path, NULL, &usable);
+	free(path);
+	if (there)
+		skip();
+	assert_false(usable);
+	assert_int_equal(config->fault_count, 1);
+	expect_fault(
+		CONFIG_FAULT, 0, "no configuration: neither ~/.config/hookcgi/hookcgi.conf (/");
+	expect_fault(CONFIG_FAULT, 0, " nor /etc/hookcgi/hookcgi.conf exists: create one");
+	expect_fault(CONFIG_FAULT, 0, "-c or HOOKCGI_CONFIG");
+	reload(NULL); /* a named one is another matter */
+	expect_fault(CONFIG_FAULT, 0, "hookcgi.conf does not exist: create it");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int
@@ -1164,6 +1364,11 @@ main(void)
 		TEST(a_secret_for_an_unsigned_endpoint_is_worth_a_word),
 		TEST(every_fault_is_reported_in_order),
 		TEST(a_handler_that_is_not_there_yet_is_a_warning),
+		TEST(a_handler_that_the_system_cannot_start_is_a_warning),
+		TEST(a_log_that_cannot_be_written_is_a_warning_and_not_created),
+		TEST(a_log_that_can_be_written_at_last_is_seen),
+		TEST(what_bars_this_user_is_named),
+		TEST(a_variable_of_the_request_is_known_by_its_name),
 		TEST(a_directory_that_is_not_there_yet_is_a_warning),
 		TEST(a_missing_run_is_a_warning_unless_it_is_said),
 		TEST(a_file_that_others_can_change_or_read_is_refused),
@@ -1189,6 +1394,7 @@ main(void)
 		TEST(the_first_matching_rule_wins),
 		TEST(endpoints_are_found_by_their_whole_name),
 		TEST(the_path_comes_from_whoever_is_asked_first),
+		TEST(without_any_configuration_both_places_are_named),
 	};
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

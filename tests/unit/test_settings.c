@@ -299,6 +299,37 @@ variables_are_replaced_in_double_quotes_only(void **state)
 	assert_string_equal(paths->texts[2], "A\"#");
 }
 
+/* Under CGI a request's variables are in the environment, and the sender chose them. */
+static void
+a_variable_of_the_request_is_a_fault(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		unsigned line;
+	} rows[] = {
+		{ "owner = \"${HTTP_X}\"\n", 1 },
+		{ "owner = ${HTTP_X}\n", 1 },
+		{ "\npaths = {a,\n\"b${HTTP_X:-c}\"}\n", 3 },
+		{ "owner = \"$${QUERY_STRING}\"\n", 1 },
+		{ "owner = \"${HTTPS:-}\"\n", 1 },
+		{ "tree a {\n leaf b {\n colour = \"\\\\${PATH_INFO}\" } }\n", 3 },
+		{ "tree a { leaf \"${REMOTE_USER}\" { } }\n", 1 },
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char fault[64];
+		parse(rows[i].text);
+		snprintf(fault, sizeof fault, "fault %u: ${", rows[i].line);
+		if (strstr(told, fault) == NULL ||
+			strstr(told, "is set for each request") == NULL) {
+			print_error("%s -> %s\n", rows[i].text, told);
+			fail();
+		}
+	}
+	/* Not replaced, so not asked for. */
+	parse_fine("paths = {'${HTTP_X}', \"\\${HTTP_X}\", \"$HTTP_X\"} # ${HTTP_X}\n");
+}
+
 static void
 values_are_put_where_the_table_says(void **state)
 {
@@ -363,6 +394,7 @@ main(void)
 		TEST(wrong_syntax_gives_no_tree),
 		TEST(each_text_is_read_for_itself),
 		TEST(variables_are_replaced_in_double_quotes_only),
+		TEST(a_variable_of_the_request_is_a_fault),
 		TEST(values_are_put_where_the_table_says),
 		TEST(a_slip_is_at_most_two_letters_and_not_the_whole_word),
 	};
