@@ -286,7 +286,7 @@ refusal_of(enum template_result result)
 	case TEMPLATE_OK: return SIGNATURE_VALID;
 	case TEMPLATE_ABSENT: return SIGNATURE_MISSING;
 	case TEMPLATE_REPEATED: return SIGNATURE_REPEATED;
-	case TEMPLATE_TOO_LONG: return SIGNATURE_ERROR;
+	case TEMPLATE_TOO_LONG: return SIGNATURE_MALFORMED; /* as a stranger can make it */
 	}
 	return SIGNATURE_ERROR;
 }
@@ -502,21 +502,30 @@ is_free_form(const struct provider_scheme *scheme, enum template_kind kind)
 	       (kind == TEMPLATE_TIMESTAMP && !scheme_judges_time(scheme));
 }
 
+static bool
+holds_literal(struct slice text, const struct template_part *part)
+{
+	return part->kind == TEMPLATE_LITERAL && text.len > 0 &&
+	       memmem(text.data, text.len, part->text, part->text_len) != NULL;
+}
+
 /*
  * "a.1" + "." + "2" and "a" + "." + "1.2" are the same signed bytes: who has one
  * signed message could move the border between id, time and body. So no value
- * outside the body may hold the literal text that ends it in what is signed.
+ * outside the body may hold the literal text that begins or ends it in what is signed.
  */
 static bool
 borders_are_clear(const struct provider_scheme *scheme, const struct slice *parts)
 {
 	const struct template *signs = scheme->signs;
 
-	for (size_t i = 0; i + 1 < signs->count; i++) {
-		const struct template_part *end = &signs->parts[i + 1];
-		if (end->kind == TEMPLATE_LITERAL && parts[i].len > 0 &&
-			is_free_form(scheme, signs->parts[i].kind) &&
-			memmem(parts[i].data, parts[i].len, end->text, end->text_len) != NULL)
+	for (size_t i = 0; i < signs->count; i++) {
+		if (!is_free_form(scheme, signs->parts[i].kind))
+			continue;
+		if (i + 1 < signs->count && holds_literal(parts[i], &signs->parts[i + 1]))
+			return false;
+		/* In front of a first literal there is nothing to move. */
+		if (i >= 2 && holds_literal(parts[i], &signs->parts[i - 1]))
 			return false;
 	}
 	return true;

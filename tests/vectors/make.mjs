@@ -454,6 +454,12 @@ const rule = (first, ...more) => [`header = "${X}"`, `algorithm = "${first}"`, .
 			block: rule('hmac-sha256', 'encoding = "hex"', 'signs = "{header:X-Nonce}.{body}"'),
 			headers: [['X-Nonce', value], [X, hmac('sha256', secret, `${value}.{"a":1}`, 'hex')]] });
 	}
+	// Behind the body the border is in front: {"a":1} + "." + "n.0" is also {"a":1}.n + "." + "0".
+	for (const [kind, value, expect] of [['signed-header-behind', 'n0nce', 'valid'], ['refused-signed-header-behind-with-dot', 'n.0', 'ambiguous']]) {
+		engine(kind, { source, secrets: [secret], expect,
+			block: rule('hmac-sha256', 'encoding = "hex"', 'signs = "{body}.{header:X-Nonce}"'),
+			headers: [['X-Nonce', value], [X, hmac('sha256', secret, `{"a":1}.${value}`, 'hex')]] });
+	}
 	// Free-form time: signed as it came, so it must not hold the text that ends it.
 	for (const [kind, nonce, expect] of [['nonce', 'n0nce', 'valid'], ['refused-nonce-with-dot', 'n.0', 'ambiguous']]) {
 		engine(kind, { source, secrets: [secret], expect,
