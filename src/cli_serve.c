@@ -7,6 +7,9 @@
 #include "endpoint.h"
 #include "listen.h"
 
+/* Who starts this waits for it (systemd: 90 s), longer than a handler takes by default. */
+#define STOP_MS 60000
+
 static int
 run_serve(const struct cli_command *command, int argc, char **argv, const char *config)
 {
@@ -24,7 +27,7 @@ run_serve(const struct cli_command *command, int argc, char **argv, const char *
 		fprintf(stderr, "hookcgi: %s\n", reason);
 		return CLI_NO;
 	}
-	return endpoint_serve_fastcgi(listener, config);
+	return endpoint_serve_fastcgi(listener, config, STOP_MS);
 }
 
 const struct cli_command cli_serve = {
@@ -35,6 +38,8 @@ const struct cli_command cli_serve = {
 		"127.0.0.1:9000.\n"
 		"            Without it the socket that systemd passed is taken (LISTEN_FDS).\n"
 		"\n"
-		"Runs in the foreground until TERM or INT, then finishes what is in flight.\n",
+		"Runs in the foreground until TERM or INT, then finishes what is in flight\n"
+		"(for at most 60 s). Whoever may connect to the socket can stop the service\n"
+		"with a malformed FastCGI record: prefer unix: to HOST:PORT.\n",
 	.run = run_serve,
 };

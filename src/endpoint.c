@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -16,12 +17,19 @@
 #include "runner.h"
 #include "service.h"
 
-/* Before a configuration is read, and when none can be. */
+/* When no configuration can be read at the start. */
 #define DEFAULT_THREADS 64
-#define DEFAULT_READ_TIMEOUT_MS 30000
+#define DEFAULT_READ_TIMEOUT_MS 20000
 
-/* More runners than this would only wait for each other's processor. */
-#define RUNNERS_MAX 64
+/* A CGI process knows its endpoint's configuration only once it serves: it begins with the most
+ * that read_timeout may be, and http_limit_read() makes it less. */
+#define CGI_READ_TIMEOUT_MS 600000
+
+/* As many as there can be threads that wait for one (config_load.c), so none waits for a runner. */
+#define RUNNERS_MAX 512
+
+/* sysexits(3): EX_TEMPFAIL. */
+#define EXIT_START_AGAIN 75
 
 void
 endpoint_protect(void)
@@ -43,17 +51,22 @@ endpoint_protect(void)
 		close(fd);
 }
 
+static atomic_bool lost;
+
 static void
 run_in_runner(const struct run_spec *spec, struct run_result *result)
 {
 	runner_run(spec, RUNNERS_MAX, result);
+	/* A threaded process cannot have a new nursery: finish, and be started again. */
+	if (runner_lost() && !atomic_exchange(&lost, true))
+		kill(getpid(), SIGTERM);
 }
 
 /* What the configuration says about serving itself; it is read again with each change, these two are not. */
 static struct http_limits
 read_limits(const char *config)
 {
-	struct http_limits limits = { DEFAULT_THREADS, DEFAULT_READ_TIMEOUT_MS };
+	struct http_limits limits = { DEFAULT_THREADS, DEFAULT_READ_TIMEOUT_MS, 0 };
 	service_open(config, false);
 	struct snapshot *snapshot = service_acquire(NULL, slice_of(""));
 	const struct config *loaded = snapshot_config(snapshot);
@@ -71,19 +84,20 @@ endpoint_serve_cgi(void)
 	endpoint_protect();
 	service_open(NULL, true);
 	struct receiver receiver = { run_handler };
-	struct http_limits limits = { 1, DEFAULT_READ_TIMEOUT_MS };
+	struct http_limits limits = { 1, CGI_READ_TIMEOUT_MS, 0 };
 	return http_serve_cgi(&limits, receive, &receiver);
 }
 
 int
-endpoint_serve_fastcgi(int listener, const char *config)
+endpoint_serve_fastcgi(int listener, const char *config, int64_t stop_ms)
 {
 	endpoint_protect();
 	if (!runner_start()) /* before secrets and threads: see runner.h */
 		return EXIT_FAILURE;
 	struct http_limits limits = read_limits(config);
+	limits.stop_ms = stop_ms;
 	struct receiver receiver = { run_in_runner };
 	int status = responder_serve(listener, &limits, receive, &receiver);
 	runner_stop();
-	return status;
+	return atomic_load(&lost) ? EXIT_START_AGAIN : status;
 }

@@ -76,10 +76,19 @@ http_exchange_init(struct http_exchange *exchange, const struct http_transport *
 	*exchange = (struct http_exchange){
 		.transport = transport,
 		.variables = variables,
+		.began_ms = http_now_ms(),
 		.deadline_ms = deadline_ms,
 	};
 	exchange->length_kind =
 		parse_length(http_variable(exchange, "CONTENT_LENGTH"), &exchange->length);
+}
+
+void
+http_limit_read(struct http_exchange *exchange, int64_t read_timeout_ms)
+{
+	int64_t deadline_ms = exchange->began_ms + read_timeout_ms;
+	if (deadline_ms < exchange->deadline_ms)
+		exchange->deadline_ms = deadline_ms;
 }
 
 static enum http_body
@@ -142,6 +151,8 @@ http_read_body(struct http_exchange *exchange, size_t limit, struct buf *body, b
 {
 	body->max = limit;
 	*has_length_out = exchange->length_kind == HTTP_LENGTH_KNOWN;
+	if (exchange->ended)
+		return HTTP_BODY_OK; /* CGI: no length and not chunked is no body */
 	switch (exchange->length_kind) {
 	case HTTP_LENGTH_ABSENT: return read_to_end(exchange, limit, body);
 	case HTTP_LENGTH_BAD: return HTTP_BODY_BAD_LENGTH;
@@ -357,7 +368,8 @@ http_serve_cgi(const struct http_limits *limits, http_handler *handler, void *co
 	case HTTP_LENGTH_ABSENT: cgi.left = UINT64_MAX; break;
 	case HTTP_LENGTH_BAD: break;
 	}
-	/* Without a length there is a body only if it was chunked; do not wait to drain it. */
+	/* RFC 3875 section 4.1.2: without a length there is no body; but mod_cgid hands on a chunked
+	 * one so. */
 	exchange->ended = exchange->length_kind == HTTP_LENGTH_ABSENT &&
 			  http_variable(exchange, "HTTP_TRANSFER_ENCODING") == NULL;
 	if (http_variable(exchange, "REQUEST_METHOD") == NULL) {

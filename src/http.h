@@ -31,6 +31,10 @@ enum http_body {
 	HTTP_BODY_NO_MEMORY,  /* 503 */
 };
 
+/* How long the whole body may take to arrive, from the start of the request; what the transport
+ * was given at the start goes no further. */
+void http_limit_read(struct http_exchange *exchange, int64_t read_timeout_ms);
+
 /*
  * Read the raw body to its end into an empty buf whose max is set here to limit.
  * has_length_out: the server gave a CONTENT_LENGTH (else the end is
@@ -63,6 +67,7 @@ typedef void http_handler(void *context, struct http_exchange *exchange);
 struct http_limits {
 	unsigned threads;        /* most requests at once; grown on demand */
 	int64_t read_timeout_ms; /* from accept to the last byte of the body */
+	int64_t stop_ms;         /* how long a stop waits for what is in flight */
 };
 
 /* One CGI request from the environment and descriptors 0 and 1. Returns the exit status: 0 when

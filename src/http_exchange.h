@@ -33,6 +33,7 @@ struct http_exchange {
 	char *const *variables;
 	enum http_length length_kind;
 	uint64_t length;     /* CONTENT_LENGTH, at most UINT64_MAX */
+	int64_t began_ms;    /* monotonic */
 	int64_t deadline_ms; /* monotonic, for the whole body */
 	bool ended;          /* nothing of the body is left to read */
 	bool answered;

@@ -57,24 +57,34 @@ wants_help(int argc, char **argv)
 	return false;
 }
 
+/* Was standard output taken? */
+static int
+printed(void)
+{
+	return fflush(stdout) == 0 ? CLI_DONE : CLI_NO;
+}
+
 static int
 run_command(const char *config, int argc, char **argv)
 {
 	if (strcmp(argv[0], "version") == 0 || strcmp(argv[0], "--version") == 0) {
 		printf("hookcgi %s\n", HOOKCGI_VERSION);
-		return CLI_DONE;
+		return printed();
 	}
-	if (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0 ||
-		strcmp(argv[0], "-h") == 0) {
+	if (argc == 1 && (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0 ||
+				 strcmp(argv[0], "-h") == 0)) {
 		print_commands(stdout);
-		return CLI_DONE;
+		return printed();
 	}
+	bool help = strcmp(argv[0], "help") == 0; /* help COMMAND is COMMAND --help */
+	if (help)
+		argv++;
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(argv[0], commands[i]->name) != 0)
 			continue;
-		if (wants_help(argc, argv)) {
+		if (help || wants_help(argc, argv)) {
 			print_help(commands[i]);
-			return CLI_DONE;
+			return printed();
 		}
 		return commands[i]->run(commands[i], argc, argv, config);
 	}
@@ -110,7 +120,7 @@ main(int argc, char **argv)
 	if (getenv("GATEWAY_INTERFACE") != NULL)
 		return endpoint_serve_cgi();
 	if (listen_is_on(STDIN_FILENO))
-		return endpoint_serve_fastcgi(STDIN_FILENO, NULL);
+		return endpoint_serve_fastcgi(STDIN_FILENO, NULL, ENDPOINT_STOP_MS);
 
 	const char *config = NULL;
 	int count = take_config(argc - 1, argv + 1, &config);

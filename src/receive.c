@@ -56,25 +56,24 @@ static const struct {
 	int status;
 	const char *word; /* in the log, and as the answer's "status" */
 	bool retry_after; /* 503 is for senders that obey it */
-	bool stranger;    /* anybody can cause it: its log lines are limited */
 } outcomes[] = {
-	[OUTCOME_ACCEPTED] = { 200, "accepted", false, false },
-	[OUTCOME_IGNORED] = { 200, "ignored", false, false },
-	[OUTCOME_HANDSHAKE] = { 200, "handshake", false, true },
-	[OUTCOME_NOT_FOUND] = { 404, "not_found", false, true },
-	[OUTCOME_METHOD] = { 405, "method_not_allowed", false, true },
-	[OUTCOME_MALFORMED] = { 400, "malformed", false, true },
-	[OUTCOME_NO_LENGTH] = { 411, "length_required", false, true },
-	[OUTCOME_LATE] = { 408, "too_slow", false, true },
-	[OUTCOME_TOO_LARGE] = { 413, "too_large", false, true },
-	[OUTCOME_ENCODED] = { 415, "encoding_not_supported", false, true },
-	[OUTCOME_UNAUTHORIZED] = { 401, "unauthorized", false, true },
-	[OUTCOME_UNUSABLE] = { 400, "unusable", false, false },
-	[OUTCOME_MISCONFIGURED] = { 503, "misconfigured", true, true },
-	[OUTCOME_UNAVAILABLE] = { 503, "unavailable", true, false },
-	[OUTCOME_FAILED] = { 500, "failed", false, false },
-	[OUTCOME_TRY_LATER] = { 503, "try_later", true, false },
-	[OUTCOME_TIMED_OUT] = { 504, "timed_out", false, false },
+	[OUTCOME_ACCEPTED] = { 200, "accepted", false },
+	[OUTCOME_IGNORED] = { 200, "ignored", false },
+	[OUTCOME_HANDSHAKE] = { 200, "handshake", false },
+	[OUTCOME_NOT_FOUND] = { 404, "not_found", false },
+	[OUTCOME_METHOD] = { 405, "method_not_allowed", false },
+	[OUTCOME_MALFORMED] = { 400, "malformed", false },
+	[OUTCOME_NO_LENGTH] = { 411, "length_required", false },
+	[OUTCOME_LATE] = { 408, "too_slow", false },
+	[OUTCOME_TOO_LARGE] = { 413, "too_large", false },
+	[OUTCOME_ENCODED] = { 415, "encoding_not_supported", false },
+	[OUTCOME_UNAUTHORIZED] = { 401, "unauthorized", false },
+	[OUTCOME_UNUSABLE] = { 400, "unusable", false },
+	[OUTCOME_MISCONFIGURED] = { 503, "misconfigured", true },
+	[OUTCOME_UNAVAILABLE] = { 503, "unavailable", true },
+	[OUTCOME_FAILED] = { 500, "failed", false },
+	[OUTCOME_TRY_LATER] = { 503, "try_later", true },
+	[OUTCOME_TIMED_OUT] = { 504, "timed_out", false },
 };
 
 /* One request on its way down the line. */
@@ -87,6 +86,7 @@ struct request {
 	struct snapshot *snapshot;
 	const struct config_endpoint *endpoint;
 	const struct verifier *verifier;
+	bool verified;                /* a stranger could not have sent it */
 	const struct config_run *run; /* what the event type is wanted by */
 	struct buf body;
 	struct buf event, id; /* what message refers to */
@@ -143,6 +143,7 @@ find_endpoint(struct request *request)
 	if (config == NULL)
 		return because(request, OUTCOME_MISCONFIGURED,
 			"no usable configuration: hookcgi check says why");
+	http_limit_read(request->exchange, config->read_timeout_ms);
 	if (text_is_name(request->name))
 		request->endpoint = config_find(config, request->name);
 	if (request->endpoint == NULL)
@@ -167,7 +168,8 @@ check_method(struct request *request)
 	return because(request, OUTCOME_METHOD, "only POST is taken here");
 }
 
-/* A compressed body is refused unread: what is signed are the bytes, and a bomb is not ours to defuse. */
+/* A compressed body is refused as it is: what is signed are the bytes, and a bomb is not ours to
+ * defuse. */
 static bool
 is_encoded(const struct http_exchange *exchange)
 {
@@ -227,7 +229,7 @@ verify(struct request *request, bool has_length)
 	enum signature_result result = signature_verify(
 		request->verifier, &request->message, request->received_ms, &report);
 	switch (result) {
-	case SIGNATURE_VALID: break;
+	case SIGNATURE_VALID: request->verified = true; break;
 	case SIGNATURE_REPEATED:
 	case SIGNATURE_AMBIGUOUS:
 		return because(request, OUTCOME_MALFORMED, signature_reason(result));
@@ -413,7 +415,13 @@ run(struct request *request)
 	case HANDLER_UNUSABLE: return because(request, OUTCOME_UNUSABLE, request->reason_made);
 	case HANDLER_NO_MEMORY: return because(request, OUTCOME_UNAVAILABLE, "no memory");
 	}
+	if (!snapshot_enter(request->snapshot, request->endpoint)) {
+		handler_call_free(&call);
+		return because(request, OUTCOME_UNAVAILABLE,
+			"half of the threads wait for this endpoint's handlers already");
+	}
 	request->receiver->run(&call.spec, &request->result);
+	snapshot_leave(request->snapshot, request->endpoint);
 	handler_call_free(&call);
 	log_attempt(request);
 	return judge(request);
@@ -491,7 +499,7 @@ compose_answer(struct request *request, enum outcome outcome)
 static void
 log_request(const struct request *request, enum outcome outcome)
 {
-	if (outcomes[outcome].stranger && !log_allowed())
+	if (!request->verified && !log_allowed())
 		return;
 	const struct message *message = &request->message;
 	struct slice name = request->name;

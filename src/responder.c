@@ -44,7 +44,6 @@
 
 #define SEND_MS 30000      /* a peer that does not take the answer holds a thread this long */
 #define LINGER_MS 200      /* for a peer that is still sending when we close */
-#define STOP_MS 3000       /* servers kill 3 to 8 s after TERM */
 #define TICK_MS 1000       /* how late a deadline may be noticed */
 #define IDLE_MS 10000      /* then a thread that is not needed ends */
 #define ACCEPT_PAUSE_MS 50 /* after EMFILE and the like */
@@ -534,7 +533,7 @@ pool_close(struct pool *pool)
 	pthread_mutex_destroy(&pool->lock);
 }
 
-/* Take no new connection, let the threads finish. Returns how many did not within STOP_MS. */
+/* Take no new connection, let the threads finish. Returns how many did not within stop_ms. */
 static unsigned
 pool_stop(struct pool *pool)
 {
@@ -542,7 +541,7 @@ pool_stop(struct pool *pool)
 	int error = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += STOP_MS / 1000;
+	until.tv_sec += pool->limits->stop_ms / 1000;
 	atomic_store(&pool->stopping, true);
 	eventfd_write(pool->stop, 1);
 	pthread_mutex_lock(&pool->lock);

@@ -6,10 +6,10 @@
 
 /*
  * FastCGI on a listening socket until TERM, INT or USR1, then what is in flight is
- * finished (at most 3 s) and 0 returned; HUP is ignored. Signals must not have been blocked or
+ * finished (for at most stop_ms) and 0 returned; HUP is ignored. Signals must not have been blocked or
  * threads started by the caller before. Requests run on several threads.
  * Signals stay blocked and SIGPIPE ignored afterwards. If a handler does not end within
- * the 3 s, the process is ended here with _exit(0), since its threads still use the context.
+ * that time, the process is ended here with _exit(0), since its threads still use the context.
  * Not 0: it could not start, the reason was logged.
  */
 int responder_serve(

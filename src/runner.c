@@ -84,6 +84,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;   /* a runner became idle, or there is room for a new one */
 	int nursery;              /* -1: none */
+	bool lost;                /* it is not there any more */
 	unsigned alive;           /* idle and busy ones */
 	struct idle_runner *idle; /* the last used one last */
 	size_t idle_count;
@@ -407,6 +408,15 @@ runner_start(void)
 	return true;
 }
 
+bool
+runner_lost(void)
+{
+	pthread_mutex_lock(&pool.lock);
+	bool lost = pool.lost;
+	pthread_mutex_unlock(&pool.lock);
+	return lost;
+}
+
 void
 runner_stop(void)
 {
@@ -442,8 +452,8 @@ runner_new(void)
 	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof stall);
 	if (!socket_send(pool.nursery, "r", 1, ends[1])) {
 		log_message(LOG_LEVEL_ERROR, "runners",
-			"the process that starts runners is gone (%s): restart the program",
-			strerror(errno));
+			"the process that starts runners is gone: %s", strerror(errno));
+		pool.lost = true;
 		descriptor_close(&ends[0]);
 	}
 	close(ends[1]);

@@ -35,6 +35,9 @@ bool runner_start(void);
  */
 void runner_run(const struct run_spec *spec, unsigned max_runners, struct run_result *result);
 
+/* Is the nursery gone (killed)? No new runner can be had then; the process should end. */
+bool runner_lost(void);
+
 /* Let idle runners go; those that are running end with their handler. */
 void runner_stop(void);
 

@@ -10,7 +10,9 @@
 #include "service.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "alloc.h"
@@ -19,9 +21,9 @@
 /* Half of the second that design.md gives a change to take effect. */
 #define LOOK_INTERVAL_MS 500
 
-/* A server may name a configuration per request (SetEnv in different places);
- * as many are kept as a sane set-up has, the rest is served from the first. */
-#define SERVICES_MAX 16
+/* A file that was written to less than this ago may still be half there (an upload, an
+ * editor that truncates): it is looked at again. */
+#define SETTLE_MS 300
 
 struct snapshot {
 	unsigned references; /* under the service's lock */
@@ -30,10 +32,13 @@ struct snapshot {
 	bool usable;
 	struct verifier **verifiers; /* one for each endpoint, NULL: see reasons */
 	char (*reasons)[256];
+	atomic_uint *running; /* handlers of each endpoint, for snapshot_enter() */
 };
 
-/* One configuration file. */
+/* One configuration file. A server may name one for each request (SetEnv in different
+ * places); clients cannot, so the list is as long as the server's configuration makes it. */
 struct service {
+	struct service *next;
 	pthread_mutex_t lock;
 	char *path;
 	struct snapshot *current; /* what requests get */
@@ -42,12 +47,14 @@ struct service {
 	bool loading; /* one thread is at it, outside the lock */
 };
 
-static struct service services[SERVICES_MAX];
-static size_t service_count;
+static struct service *services;  /* never freed */
+static struct service *log_owner; /* the first that was usable says where this process logs */
 static pthread_mutex_t services_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t parser_lock = PTHREAD_MUTEX_INITIALIZER; /* config_load() wants one caller */
 static const char *given_path;
 static bool only_one;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static char *log_in_force;              /* what log_open() took last; NULL: nothing yet */
 static struct service *default_service; /* for requests that name no file */
 static pthread_once_t default_once = PTHREAD_ONCE_INIT;
 
@@ -68,6 +75,7 @@ snapshot_free(struct snapshot *snapshot)
 		verifier_free(snapshot->verifiers[i]);
 	free(snapshot->verifiers);
 	free(snapshot->reasons);
+	free(snapshot->running);
 	config_free(snapshot->config);
 	free(snapshot);
 }
@@ -102,6 +110,7 @@ snapshot_load(struct service *service, struct slice endpoint)
 	size_t count = snapshot->config->endpoint_count;
 	snapshot->verifiers = xcalloc(count, sizeof *snapshot->verifiers);
 	snapshot->reasons = xcalloc(count, sizeof *snapshot->reasons);
+	snapshot->running = xcalloc(count, sizeof *snapshot->running);
 	for (size_t i = 0; snapshot->usable && i < count; i++)
 		if (only == NULL || slice_is(endpoint, snapshot->config->endpoints[i].name))
 			prepare_endpoint(snapshot, i);
@@ -120,10 +129,10 @@ report_faults(const struct snapshot *snapshot, bool has_old)
 			continue;
 		struct log_field fields[] = {
 			LOG_TEXT("file", fault->file),
-			LOG_NUMBER("line", fault->line),
 			LOG_TEXT("message", fault->message),
+			LOG_NUMBER("line", fault->line),
 		};
-		log_record(LOG_LEVEL_ERROR, "config", fields, 3);
+		log_record(LOG_LEVEL_ERROR, "config", fields, fault->line > 0 ? 3 : 2);
 	}
 	for (size_t i = 0; snapshot->usable && i < config->endpoint_count; i++)
 		if (snapshot->reasons[i][0] != '\0')
@@ -136,13 +145,28 @@ report_faults(const struct snapshot *snapshot, bool has_old)
 				: "every request is answered 503 until it is mended");
 }
 
+/* Open the log that a fresh configuration names. The one open before stays where that fails. */
 static void
-apply_log(const struct config *config)
+apply_log(struct service *service, const struct config *config)
 {
 	char reason[256];
-	if (!log_open(config->log, config->log_json, reason))
-		log_message(LOG_LEVEL_ERROR, "config", "%s: log = \"%s\": %s", config->path,
-			config->log, reason);
+	pthread_mutex_lock(&log_lock);
+	if (log_owner == NULL)
+		log_owner = service;
+	if (log_owner != service) {
+		/* One process, one log: a tenant's lines must not wander with another's reload. */
+	} else if (log_open(config->log, config->log_json, reason)) {
+		free(log_in_force);
+		log_in_force = xstrdup(config->log);
+	} else {
+		const char *instead = log_in_force != NULL ? log_in_force : "stderr";
+		log_message(LOG_LEVEL_ERROR, "config",
+			"%s: the log cannot be opened: %s; lines go to %s instead", config->path,
+			reason,
+			strcmp(instead, "stderr") == 0 ? "standard error, the web server's log,"
+						       : instead);
+	}
+	pthread_mutex_unlock(&log_lock);
 }
 
 /* Put a fresh snapshot into the service (its lock is held); what it replaces is returned. */
@@ -162,13 +186,38 @@ exchange(struct service *service, struct snapshot *fresh)
 	return old;
 }
 
+/* Is it some time since any of the files was last written to? A clock that stands before a
+ * file's time must not hold a change up. */
+static bool
+have_settled(const struct config *config)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (size_t i = 0; i < config->watch_count; i++) {
+		struct stat status;
+		if (stat(config->watches[i].path, &status) != 0)
+			continue;
+		int64_t age_ms = (int64_t)(now.tv_sec - status.st_mtim.tv_sec) * 1000 +
+				 (now.tv_nsec - status.st_mtim.tv_nsec) / 1000000;
+		if (age_ms >= 0 && age_ms < SETTLE_MS)
+			return false;
+	}
+	return true;
+}
+
 static void
 load(struct service *service, struct slice endpoint)
 {
 	/* Nobody else loads: loading is true. Holding no lock, so requests go on. */
 	struct snapshot *fresh = snapshot_load(service, endpoint);
+	if (fresh->usable && fresh->config->endpoint_count == 0 &&
+		service->current->config->endpoint_count > 0) {
+		log_message(
+			LOG_LEVEL_ERROR, "config", "%s names no endpoint any more", service->path);
+		fresh->usable = false;
+	}
 	if (fresh->usable)
-		apply_log(fresh->config);
+		apply_log(service, fresh->config);
 	report_faults(fresh, service->current != NULL && service->current->usable);
 	if (service->current != NULL && fresh->usable)
 		log_message(LOG_LEVEL_INFO, "config", "%s is in force", fresh->config->path);
@@ -182,28 +231,22 @@ load(struct service *service, struct slice endpoint)
 		service_release(old);
 }
 
-/* The service of that file, made when it is new; the first one when there are too many. */
+/* The service of that file, made when it is new. */
 static struct service *
 service_of(const char *path)
 {
-	struct service *service = NULL;
-
 	pthread_mutex_lock(&services_lock);
-	for (size_t i = 0; i < service_count && service == NULL; i++)
-		if (strcmp(services[i].path, path) == 0)
-			service = &services[i];
-	if (service == NULL && service_count < SERVICES_MAX) {
-		service = &services[service_count++];
+	struct service *service = services;
+	while (service != NULL && strcmp(service->path, path) != 0)
+		service = service->next;
+	if (service == NULL) {
+		service = xcalloc(1, sizeof *service);
 		pthread_mutex_init(&service->lock, NULL);
 		service->path = xstrdup(path);
+		service->next = services;
+		services = service;
 	}
 	pthread_mutex_unlock(&services_lock);
-	if (service == NULL) {
-		log_message(LOG_LEVEL_ERROR, "config",
-			"requests name more than %d configuration files; %s is not read",
-			SERVICES_MAX, path);
-		service = &services[0];
-	}
 	return service;
 }
 
@@ -244,7 +287,7 @@ service_acquire(const char *requested, struct slice endpoint)
 		/* The first request loads under the lock: others have nothing to serve from. */
 		struct snapshot *fresh = snapshot_load(service, endpoint);
 		if (fresh->usable)
-			apply_log(fresh->config);
+			apply_log(service, fresh->config);
 		report_faults(fresh, false);
 		(void)exchange(service, fresh);
 		service->looked_ms = now_ms();
@@ -252,7 +295,7 @@ service_acquire(const char *requested, struct slice endpoint)
 		const struct snapshot *newest =
 			service->failed != NULL ? service->failed : service->current;
 		service->looked_ms = now_ms();
-		if (config_changed(newest->config)) {
+		if (config_changed(newest->config) && have_settled(newest->config)) {
 			service->loading = true;
 			pthread_mutex_unlock(&service->lock);
 			load(service, endpoint);
@@ -289,4 +332,21 @@ snapshot_verifier(const struct snapshot *snapshot, const struct config_endpoint 
 	size_t i = (size_t)(endpoint - snapshot->config->endpoints);
 	*reason_out = endpoint->unusable != NULL ? endpoint->unusable : snapshot->reasons[i];
 	return snapshot->verifiers[i];
+}
+
+bool
+snapshot_enter(struct snapshot *snapshot, const struct config_endpoint *endpoint)
+{
+	size_t i = (size_t)(endpoint - snapshot->config->endpoints);
+	unsigned limit = snapshot->config->threads > 1 ? snapshot->config->threads / 2 : 1;
+	if (atomic_fetch_add(&snapshot->running[i], 1) < limit)
+		return true;
+	snapshot_leave(snapshot, endpoint);
+	return false;
+}
+
+void
+snapshot_leave(struct snapshot *snapshot, const struct config_endpoint *endpoint)
+{
+	atomic_fetch_sub(&snapshot->running[endpoint - snapshot->config->endpoints], 1);
 }

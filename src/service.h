@@ -41,4 +41,12 @@ const struct config *snapshot_config(const struct snapshot *snapshot);
 const struct verifier *snapshot_verifier(const struct snapshot *snapshot,
 	const struct config_endpoint *endpoint, const char **reason_out);
 
+/*
+ * May one more handler of this endpoint run while its sender waits? Not when half of the threads
+ * wait for it already: one slow endpoint must not stop the others. true:
+ * snapshot_leave() when it is over.
+ */
+bool snapshot_enter(struct snapshot *snapshot, const struct config_endpoint *endpoint);
+void snapshot_leave(struct snapshot *snapshot, const struct config_endpoint *endpoint);
+
 #endif

@@ -84,6 +84,22 @@ no_hookcgi() { ! lab_processes | grep -E "bin/hookcgi|handlers/"; }
 	expect 200 "after the restart"
 }
 
+# A threaded process cannot start another: it ends, and whoever started it starts it again.
+@test "a service whose runners' parent was killed ends by itself" {
+	local main pid
+	main=$(cat "$LAB/run/hookcgi.main")
+	post idfy "$(body)"
+	for pid in $(lab_processes | grep 'bin/hookcgi' | cut -d' ' -f1); do
+		[ "$pid" = "$main" ] || ! grep -q '^hookcgi-' "/proc/$pid/comm" || kill -KILL "$pid"
+	done
+	post idfy "$(body)"
+	expect 503 "without runners"
+	wait_for 5 gone "$main"
+	restart
+	post idfy "$(body)"
+	expect 200 "after the restart"
+}
+
 @test "the socket is for owner and group" {
 	[ "$(stat -c %a "$LAB/run/hookcgi.sock")" = 660 ]
 }

@@ -52,6 +52,14 @@ stays() {
 	soon answers 200 inplace
 }
 
+@test "an emptied file, as an upload begins with, puts nothing out of service" {
+	cp -p "$LAB/etc/hookcgi.conf" "$LAB/etc/good"
+	: >"$LAB/etc/hookcgi.conf"
+	stays answers 200 idfy
+	grep -q 'names no endpoint' "$LAB"/log/*
+	replace hookcgi.conf <"$LAB/etc/good"
+}
+
 @test "a broken file is reported and the old one stays in force" {
 	cp -p "$LAB/etc/hookcgi.conf" "$LAB/etc/good"
 	{

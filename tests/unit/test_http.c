@@ -195,7 +195,7 @@ start_limited(unsigned threads, int64_t read_timeout_ms, unsigned free_fds)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct http_limits limits = { threads, read_timeout_ms };
+		struct http_limits limits = { threads, read_timeout_ms, 3000 };
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (free_fds > 0) {
 			int next;
@@ -1080,7 +1080,7 @@ run_cgi(const char *const *variables, struct slice input, bool keep_open, struct
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct http_limits limits = { 1, PATIENCE_MS };
+		struct http_limits limits = { 1, PATIENCE_MS, 0 };
 		unsigned most = 1;
 		dup2(in[0], STDIN_FILENO);
 		dup2(answer[1], STDOUT_FILENO);
