@@ -40,7 +40,8 @@ LIB_OBJ = $(filter-out $(BUILD)/main.o,$(OBJ))
 PROVIDERS = $(sort $(wildcard providers/*.conf))
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 
-all: $(BUILD)/hookcgi
+all: needs-build
+	@$(MAKE) $(BUILD)/hookcgi
 
 -include $(OBJ:.o=.d)
 
@@ -79,9 +80,12 @@ $(BUILD) $(BUILD)/unit $(BUILD)/bench:
 # that need them, which are linked in and never called.
 STATIC_LIBS = -l:libfcgi.a -l:libconfuse.a -l:libyajl_s.a -l:libcrypto.a -ldl
 
-static: build-static/hookcgi
+static: needs-build
+	@$(MAKE) build/hookcgi-static
+
+build/hookcgi-static: build-static/hookcgi
 	@mkdir -p build
-	cp build-static/hookcgi build/hookcgi-static
+	cp build-static/hookcgi $@
 
 ifneq ($(BUILD),build-static)
 build-static/hookcgi: $(wildcard src/*.[ch]) $(PROVIDERS) Makefile
@@ -100,7 +104,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIB_OBJ) | $(BUILD)/unit
 test: needs-test
 	$(MAKE) test-here
 
-test-here: $(BUILD)/hookcgi $(UNIT) static
+test-here: $(BUILD)/hookcgi $(UNIT) build/hookcgi-static
 	tests/run.sh $(BUILD) $(TESTS)
 
 run: needs-run
@@ -128,12 +132,10 @@ lint-here: $(BUILD)/provider_builtin.c
 # What bench/ needs besides the program itself.
 bench: $(BUILD)/hookcgi build/hookcgi-static $(BUILD)/bench/spawn
 
-build/hookcgi-static: static
-
 $(BUILD)/bench/spawn: bench/spawn.c $(LIB_OBJ) | $(BUILD)/bench
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(HARDENING_LD) -Wl,--as-needed $(LIBS)
 
-install: $(BUILD)/hookcgi
+install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
 		$(DESTDIR)$(PREFIX)/share/doc/hookcgi

@@ -6,6 +6,7 @@
  */
 #include "cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,8 @@ sign(const struct cli_command *command, int argc, char **argv, const char *confi
 	if (count < 1 || count > 2)
 		return cli_usage(
 			command, "%s takes an endpoint and at most one file", command->name);
+	if (command == &cli_send && values[OPTION_URL] == NULL)
+		return cli_usage(command, "send needs --url URL");
 
 	endpoint_protect();
 	memset(out, 0, sizeof *out);
@@ -184,7 +187,8 @@ write_settings(
 	struct buf line;
 	bool done = append_setting(out, "url", url, "") &&
 		    append_setting(out, "data-binary", "@", body_path) &&
-		    append_setting(out, "header", "Content-Type: ", signing->type);
+		    append_setting(out, "header", "Content-Type: ", signing->type) &&
+		    append_setting(out, "header", "Expect:", ""); /* one answer, no 100 before it */
 	for (int i = 0; done && i < signing->header_count; i++) {
 		buf_init(&line, 65536);
 		done = buf_appendf(&line, "%s: ", signing->headers[i].name) &&
@@ -192,6 +196,25 @@ write_settings(
 		buf_free_secret(&line);
 	}
 	return done;
+}
+
+/* What a signal would leave behind. */
+static char body_path[] = "/tmp/hookcgi-send-XXXXXX";
+
+static void
+remove_body(int signal)
+{
+	unlink(body_path);
+	_exit(128 + signal);
+}
+
+static void
+remove_body_on_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = remove_body };
+	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+		sigaction(signals[i], &action, NULL);
 }
 
 /* The body in a file of its own; -1: a line was printed. path_out is a template for mkstemp(3). */
@@ -261,13 +284,13 @@ run_curl(const char *curl, struct slice settings)
 static int
 send_signed(const struct signing *signing, const char *url)
 {
-	char body_path[] = "/tmp/hookcgi-send-XXXXXX";
 	struct buf settings;
 	const char *curl = find_curl();
 	if (curl == NULL) {
 		fputs("hookcgi: send needs curl: apt-get install curl\n", stderr);
 		return CLI_NO;
 	}
+	remove_body_on_signals();
 	int fd = write_body(signing, body_path);
 	if (fd < 0)
 		return CLI_NO;
@@ -287,8 +310,6 @@ run_send(const struct cli_command *command, int argc, char **argv, const char *c
 	const char *values[OPTION_COUNT] = { NULL };
 	struct signing signing = { .config = NULL };
 	int result = sign(command, argc, argv, config, values, &signing);
-	if (result == CLI_DONE && values[OPTION_URL] == NULL)
-		result = cli_usage(command, "send needs --url URL");
 	if (result == CLI_DONE)
 		result = send_signed(&signing, values[OPTION_URL]);
 	signing_free(&signing);

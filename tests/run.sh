@@ -21,14 +21,14 @@ for file; do
 	case "$file" in
 	*.d) continue ;;
 	*.bats)
-		bats --tap "$file" >"$output" 2>&1
+		timeout 600 bats --tap "$file" >"$output" 2>&1
 		status=$?
 		good=$(grep '^ok ' "$output" | grep -vc ' # skip' || :)
 		skip=$(count '^ok .* # skip')
 		bad=$(count '^not ok ')
 		;;
 	*)
-		"$file" >"$output" 2>&1
+		timeout 300 "$file" >"$output" 2>&1
 		status=$?
 		good=$(count '^\[       OK \]')
 		skip=$(count '^\[  SKIPPED \]')

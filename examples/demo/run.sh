@@ -117,7 +117,7 @@ signature() {
 
 # NAME WHAT BODY HEADER...: one request, and a line about its answer.
 send() {
-	local name=$1 what=$2 body=$3 headers=() answer
+	local name=$1 what=$2 body=$3 headers=() answer header
 	shift 3
 	for header; do headers+=(-H "$header"); done
 	answer=$(curl -sS --max-time 20 --data-binary "$body" "${headers[@]}" \

@@ -147,6 +147,8 @@ demo() {
 	wait_for 20 grep -q 'Serving until' "$TRY/demo"
 	folder=$(sed -n 's,.*\(/tmp/hookcgi-demo\.[A-Za-z0-9]*\)/etc/idfy.secret.*,\1,p' "$TRY/demo" | head -n 1)
 	[ -d "$folder" ]
+	# Forged means: with a signature, and with one only.
+	[ "$(grep -rho 'reason="wrong signature"' "$folder/log" | wc -l)" -eq 5 ]
 	listens "$port"
 	run env PORT="$port" "$TOP/examples/demo/run.sh" "$HOOKCGI"
 	[ "$status" -eq 1 ]

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""start.py - what starting costs: a CGI request from spawn to exit, FastCGI from exec to the first answer
+
+Each program takes turns, ROUNDS times; printed are median and 95th percentile in
+milliseconds, and resident memory of the FastCGI process after its first answer.
+
+    make bench && bench/start.py [ROUNDS]
+"""
+import hashlib, hmac, os, socket, statistics, struct, subprocess, sys, tempfile, time
+
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SECRET = b"0123456789abcdef"
+lab = tempfile.mkdtemp(prefix="hookcgi-start.")
+body = b'{"type":"push","id":"evt_1","pad":"' + b"x" * 2000 + b'"}'
+signature = hmac.new(SECRET, body, hashlib.sha256).hexdigest()
+with open(lab + "/secret", "wb") as file:
+    os.chmod(lab + "/secret", 0o600)
+    file.write(SECRET)
+with open(lab + "/hookcgi.conf", "w") as file:
+    file.write('log = "file:%s/log"\n' % lab)
+    for name in "idfy", "sixpark", "wootric", "digivault", "github":
+        file.write('endpoint "%s" { provider = "%s" secret = "file:secret" events = {"nothing"} run = {"/bin/true"} }\n'
+                   % (name, name))
+with open(lab + "/body", "wb") as file:
+    file.write(body)
+
+PARAMS = {
+    "REQUEST_METHOD": "POST", "SCRIPT_NAME": "/hooks", "PATH_INFO": "/idfy", "CONTENT_LENGTH": str(len(body)),
+    "CONTENT_TYPE": "application/json", "HTTP_X_IDFY_SIGNATURE": signature, "HOOKCGI_CONFIG": lab + "/hookcgi.conf",
+    "REMOTE_ADDR": "127.0.0.1",
+}
+
+
+def cgi(program):
+    environment = dict(PARAMS, GATEWAY_INTERFACE="CGI/1.1")
+    with open(lab + "/body", "rb") as stdin:
+        begin = time.perf_counter()
+        done = subprocess.run([program], env=environment, stdin=stdin, capture_output=True, close_fds=False)
+        end = time.perf_counter()
+    if "hookcgi" in program:
+        assert b"Status: 200" in done.stdout, done
+    return (end - begin) * 1000
+
+
+def record(kind, data):
+    return struct.pack(">BBHHBx", 1, kind, 1, len(data), 0) + data
+
+
+def length(text):
+    return struct.pack(">B", len(text)) if len(text) < 128 else struct.pack(">I", len(text) | 0x80000000)
+
+
+def fastcgi(program):
+    path = lab + "/socket"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(16)
+    params = b"".join(length(k) + length(v) + k.encode() + v.encode() for k, v in PARAMS.items())
+    request = record(1, struct.pack(">HB5x", 1, 0)) + record(4, params) + record(4, b"") + record(5, body) + record(5, b"")
+    begin = time.perf_counter()
+    process = subprocess.Popen([program], stdin=listener, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env={"HOOKCGI_CONFIG": lab + "/hookcgi.conf"}, close_fds=False)
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(path)
+    client.sendall(request)
+    answer = client.recv(65536)
+    end = time.perf_counter()
+    assert b"200" in answer, answer
+    with open("/proc/%d/status" % process.pid) as status:
+        rss = next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
+    process.kill()
+    process.wait()
+    listener.close()
+    os.unlink(path)
+    return (end - begin) * 1000, rss
+
+
+def show(name, values, more=""):
+    values = sorted(values)
+    print("%-44s median %.2f ms   p95 %.2f ms%s" % (name, statistics.median(values), values[int(len(values) * 0.95)], more))
+
+
+static, dynamic = TOP + "/build/hookcgi-static", TOP + "/build/hookcgi"
+times = {name: [] for name in ("/bin/true", static, dynamic)}
+for _ in range(ROUNDS):
+    for program in times:
+        times[program].append(cgi(program))
+for program, values in times.items():
+    show("CGI, spawn to exit: " + os.path.relpath(program, TOP) if "hookcgi" in program else "floor: /bin/true", values)
+starts = [fastcgi(dynamic) for _ in range(min(ROUNDS, 50))]
+show("FastCGI, exec to first answer", [s[0] for s in starts], "   %.1f MB resident" % statistics.median(s[1] for s in starts))
+subprocess.run(["rm", "-rf", lab], check=True)
