@@ -34,12 +34,15 @@ PARAMS = {
 
 def cgi(program):
     environment = dict(PARAMS, GATEWAY_INTERFACE="CGI/1.1")
-    with open(lab + "/body", "rb") as stdin:
-        begin = time.perf_counter()
-        done = subprocess.run([program], env=environment, stdin=stdin, capture_output=True, close_fds=False)
-        end = time.perf_counter()
+    actions = [(os.POSIX_SPAWN_OPEN, 0, lab + "/body", os.O_RDONLY, 0),
+               (os.POSIX_SPAWN_OPEN, 1, lab + "/answer", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)]
+    begin = time.perf_counter()
+    pid = os.posix_spawn(program, [program], environment, file_actions=actions)
+    os.waitpid(pid, 0)
+    end = time.perf_counter()
     if "hookcgi" in program:
-        assert b"Status: 200" in done.stdout, done
+        with open(lab + "/answer", "rb") as answer:
+            assert b"Status: 200" in answer.read()
     return (end - begin) * 1000
 
 

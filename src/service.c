@@ -127,10 +127,12 @@ report_faults(const struct snapshot *snapshot, bool has_old)
 		const struct config_fault *fault = &config->faults[i];
 		if (fault->severity == CONFIG_WARNING)
 			continue;
-		struct log_field fields[] = {
+		const struct log_field line = LOG_NUMBER("line", fault->line);
+		const struct log_field message = LOG_TEXT("message", fault->message);
+		const struct log_field fields[] = {
 			LOG_TEXT("file", fault->file),
-			LOG_TEXT("message", fault->message),
-			LOG_NUMBER("line", fault->line),
+			fault->line > 0 ? line : message,
+			message,
 		};
 		log_record(LOG_LEVEL_ERROR, "config", fields, fault->line > 0 ? 3 : 2);
 	}
