@@ -118,14 +118,12 @@ fastcgi.server = (
                  "max-procs" => 1, "bin-environment" => ( "SECRET" => "$secret" ) )),
   "/hooks" => (( "bin-path" => "$top/build/hookcgi", "socket" => "$lab/hookcgi.sock", "check-local" => "disable",
                  "max-procs" => 1, "bin-environment" => ( "HOOKCGI_CONFIG" => "$lab/hookcgi.conf" ) )),
-  "/php"   => (( "socket" => "$lab/php.sock", "check-local" => "disable" )) )
+  ".php"   => (( "socket" => "$lab/php.sock", "check-local" => "disable" )) )
 \$HTTP["url"] =~ "^/webhook/" {
   proxy.header = ( "map-urlpath" => ( "/webhook/" => "/hooks/" ) )
   proxy.server = ( "" => (( "host" => "127.0.0.1", "port" => $((PORT + 1)) )) )
 }
 C
-# PHP-FPM takes the script's name from the server.
-sed -i "s|\"/php\"   => ((|&  \"docroot\" => \"$lab\", |" "$lab/lighttpd.conf"
 lighttpd -D -f "$lab/lighttpd.conf" 2>/dev/null &
 pids+=($!)
 for _ in $(seq 100); do

@@ -40,6 +40,7 @@ struct signing {
 	const struct config_endpoint *endpoint;
 	struct buf body;
 	const char *type; /* media type of the body */
+	int64_t time_ms;  /* that it is signed for, since 1970 */
 	struct signature_header headers[HEADERS_MAX];
 	int header_count;
 };
@@ -85,23 +86,9 @@ static bool
 make_headers(struct signing *signing, const char **values)
 {
 	static char *no_variables[] = { NULL };
-	struct timespec now;
 	char reason[256];
-	int64_t now_ms;
 	struct message message;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	uint64_t given;
-	if (values[OPTION_TIME] != NULL) {
-		if (!text_parse_number(slice_of(values[OPTION_TIME]), 253402300799u, &given)) {
-			fprintf(stderr,
-				"hookcgi: --time=%s is not a number of seconds since 1970\n",
-				values[OPTION_TIME]);
-			return false;
-		}
-		now_ms = (int64_t)given * 1000;
-	}
 	message_init(&message, no_variables, buf_slice(&signing->body));
 	message.url_override =
 		values[OPTION_URL] != NULL ? values[OPTION_URL] : signing->endpoint->url;
@@ -111,13 +98,30 @@ make_headers(struct signing *signing, const char **values)
 	const struct config_secret *secret =
 		signing->endpoint->secret_count > 0 ? &signing->endpoint->secrets[0] : NULL;
 	signing->header_count = signature_make(signing->endpoint->provider, secret, &message,
-		now_ms, signing->headers, HEADERS_MAX, reason);
+		signing->time_ms, signing->headers, HEADERS_MAX, reason);
 	message_free(&message);
 	if (signing->header_count < 0) {
 		signing->header_count = 0;
 		fprintf(stderr, "hookcgi: %s\n", reason);
 		return false;
 	}
+	return true;
+}
+
+/* The time given, else now. false: it is not a number of seconds in a year of four digits. */
+static bool
+choose_time(const char *given, int64_t *out)
+{
+	struct timespec now;
+	uint64_t seconds;
+	if (given != NULL) {
+		if (!text_parse_number(slice_of(given), 253402300799u, &seconds))
+			return false;
+		*out = (int64_t)seconds * 1000;
+		return true;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	*out = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	return true;
 }
 
@@ -135,8 +139,11 @@ sign(const struct cli_command *command, int argc, char **argv, const char *confi
 	if (command == &cli_send && values[OPTION_URL] == NULL)
 		return cli_usage(command, "send needs --url URL");
 
+	if (!choose_time(values[OPTION_TIME], &out->time_ms))
+		return cli_usage(command, "--time=%s is not a number of seconds since 1970",
+			values[OPTION_TIME]);
+
 	endpoint_protect();
-	memset(out, 0, sizeof *out);
 	out->config = cli_load_config(config, argv[1]);
 	if (out->config == NULL)
 		return CLI_CONFIG;

@@ -52,7 +52,7 @@ http_variable(const struct http_exchange *exchange, const char *name)
 	return value;
 }
 
-/* Servers write leading zeros, and "" for an absent length (webservers.md 1). */
+/* Servers write leading zeros, and "" for an absent length. */
 static enum http_length
 parse_length(const char *text, uint64_t *length_out)
 {

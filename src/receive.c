@@ -269,6 +269,15 @@ known(const struct buf *value)
 	return (struct slice){ buf_text(value), value->len };
 }
 
+static bool
+wants_all(const struct config_endpoint *endpoint)
+{
+	for (size_t i = 0; i < endpoint->event_count; i++)
+		if (strcmp(endpoint->events[i], "*") == 0)
+			return endpoint->run.argc > 0;
+	return false;
+}
+
 /* Event type and id, before anything is decided by them. */
 static enum outcome
 identify(struct request *request)
@@ -276,8 +285,11 @@ identify(struct request *request)
 	const struct provider *provider = request->endpoint->provider;
 	struct message *message = &request->message;
 
-	message->first_names = provider->body_names;
-	message->first_name_count = provider->body_name_count;
+	/* Where every type is wanted, a handler will ask for all of the body anyway. */
+	if (!wants_all(request->endpoint)) {
+		message->first_names = provider->body_names;
+		message->first_name_count = provider->body_name_count;
+	}
 	enum template_result event_result =
 		first_of(provider->events, provider->event_count, message, &request->event);
 	enum template_result id_result =

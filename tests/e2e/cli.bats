@@ -56,6 +56,8 @@ check_says() {
 	ends_with 2 check --bogus
 	ends_with 2 get
 	ends_with 2 sign
+	ends_with 2 sign idfy --time=abc
+	ends_with 2 send idfy
 	ends_with 2 provider a b
 	run hookcgi check -c
 	[ "$status" -eq 2 ]
