@@ -23,13 +23,8 @@
 
 /* Where it is. */
 
-/*
- * The effective user's home, from /etc/passwd itself: getpwuid(3) would load
- * NSS, which a static program cannot, and HOME is the web server's to set.
- * NULL: not there.
- */
-static char *
-home_folder(void)
+char *
+config_home(void)
 {
 	char *home = NULL;
 	FILE *file = fopen("/etc/passwd", "re");
@@ -47,7 +42,7 @@ home_folder(void)
 static char *
 home_path(void)
 {
-	char *home = home_folder();
+	char *home = config_home();
 	char *path = NULL;
 	if (home != NULL && asprintf(&path, "%s/.config/hookcgi/hookcgi.conf", home) == -1)
 		path = NULL;

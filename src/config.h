@@ -117,6 +117,13 @@ struct config {
 char *config_path(const char *given, const char *requested);
 
 /*
+ * The effective user's home, from /etc/passwd itself: getpwuid(3) would load
+ * NSS, which a static program cannot, and HOME is the web server's to set. The
+ * caller frees. NULL: not there, or no absolute path.
+ */
+char *config_home(void);
+
+/*
  * Read path and everything it names. only: compile just the endpoint of that
  * name (a CGI request needs no other), NULL for all; secrets of others are
  * then not read either. Never NULL: usable_out says whether it may be served

@@ -62,7 +62,7 @@ run_in_runner(const struct run_spec *spec, struct run_result *result)
 		kill(getpid(), SIGTERM);
 }
 
-/* What the configuration says about serving itself; it is read again with each change, these two are not. */
+/* What the configuration says about serving itself. Taken once, unlike all else in it. */
 static struct http_limits
 read_limits(const char *config)
 {

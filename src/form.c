@@ -90,18 +90,6 @@ next_field(struct slice *rest, struct field *out)
 	return false;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* The decoded byte that text begins with, which is not empty; -1 for a bad escape. */
 static int
 take_byte(struct slice *text)
@@ -113,8 +101,8 @@ take_byte(struct slice *text)
 	if (c == '+') {
 		byte = ' ';
 	} else if (c == '%') {
-		int high = text->len > 2 ? hex_value(text->data[1]) : -1;
-		int low = text->len > 2 ? hex_value(text->data[2]) : -1;
+		int high = text->len > 2 ? text_hex_value(text->data[1]) : -1;
+		int low = text->len > 2 ? text_hex_value(text->data[2]) : -1;
 
 		if (high < 0 || low < 0)
 			return -1;

@@ -10,13 +10,11 @@
 #include "handler.h"
 
 #include <pthread.h>
-#include <pwd.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "alloc.h"
 #include "text.h"
@@ -149,19 +147,11 @@ append_name(struct buf *out, struct slice text)
 static char *home;
 static pthread_once_t home_once = PTHREAD_ONCE_INIT;
 
-/* The home folder of the effective user from /etc/passwd, "/" when it is not
- * there; never through NSS, which a static program must not load. */
+/* Once in a process: the file is read to its end for it. */
 static void
 find_home(void)
 {
-	FILE *file = fopen("/etc/passwd", "re");
-	uid_t uid = geteuid();
-	struct passwd *entry;
-	while (file != NULL && home == NULL && (entry = fgetpwent(file)) != NULL)
-		if (entry->pw_uid == uid)
-			home = xstrdup(entry->pw_dir);
-	if (file != NULL)
-		fclose(file);
+	home = config_home();
 	if (home == NULL)
 		home = xstrdup("/");
 }

@@ -9,11 +9,9 @@
 #include "receive.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <strings.h>
 #include <time.h>
 
-#include "alloc.h"
 #include "config.h"
 #include "crypto.h"
 #include "handler.h"
@@ -250,7 +248,8 @@ verify(struct request *request, bool has_length)
 	return OUTCOME_ACCEPTED;
 }
 
-/* The first template of the list that expands, in value. TEMPLATE_ABSENT: none does; value is empty. */
+/* The first template of the list that expands, in value. TEMPLATE_ABSENT: none does, and value is
+ * empty. */
 static enum template_result
 first_of(
 	struct template *const *templates, size_t count, struct message *message, struct buf *value)

@@ -382,12 +382,6 @@ compare_fields(const void *a, const void *b)
 	return order != 0 ? order : compare_slices(left->value, right->value);
 }
 
-static char
-hex_digit(char c)
-{
-	return (char)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-}
-
 /* Decode text to *at, which has room for it, and move *at behind the result. */
 static struct slice
 decode_component(struct slice text, char **at)
@@ -399,7 +393,8 @@ decode_component(struct slice text, char **at)
 		if (c == '+') {
 			c = ' ';
 		} else if (c == '%' && text.len - i > 2) {
-			c = (char)(hex_digit(text.data[i + 1]) << 4 | hex_digit(text.data[i + 2]));
+			c = (char)(text_hex_value(text.data[i + 1]) << 4 |
+				   text_hex_value(text.data[i + 2]));
 			i += 2;
 		}
 		*(*at)++ = c;

@@ -78,9 +78,8 @@ text_encode(enum text_encoding encoding, const void *data, size_t len, struct bu
 	return false;
 }
 
-/* The value of a digit, -1 for anything else. */
-static int
-hex_value(char c)
+int
+text_hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -117,8 +116,8 @@ decode_hex(struct slice text, struct buf *out)
 		return false;
 	to = out->data + out->len;
 	for (size_t i = 0; i < text.len; i += 2) {
-		int high = hex_value(text.data[i]);
-		int low = hex_value(text.data[i + 1]);
+		int high = text_hex_value(text.data[i]);
+		int low = text_hex_value(text.data[i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;

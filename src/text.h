@@ -47,6 +47,9 @@ text_variable_value(const char *variable, const char *name)
 	return *name == '\0' && *variable == '=' ? variable + 1 : NULL;
 }
 
+/* The value of a hexadecimal digit of either case, -1 for anything else. */
+int text_hex_value(char c);
+
 /* A name that an endpoint may have: [a-z0-9][a-z0-9_-]{0,63}. */
 bool text_is_name(struct slice name);
 
