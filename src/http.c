@@ -286,6 +286,20 @@ http_answer(struct http_exchange *exchange, const struct http_answer *answer)
 }
 
 void
+http_wait_begin(struct http_exchange *exchange)
+{
+	if (exchange->transport->wait != NULL)
+		exchange->transport->wait(exchange, true);
+}
+
+void
+http_wait_end(struct http_exchange *exchange)
+{
+	if (exchange->transport->wait != NULL)
+		exchange->transport->wait(exchange, false);
+}
+
+void
 http_exchange_handle(struct http_exchange *exchange, http_handler *handler, void *context)
 {
 	static const struct http_answer failure = { .status = 500 };
@@ -357,7 +371,7 @@ cgi_send(struct http_exchange *exchange, struct slice head, struct slice body)
 int
 http_serve_cgi(const struct http_limits *limits, http_handler *handler, void *context)
 {
-	static const struct http_transport transport = { cgi_read, cgi_send };
+	static const struct http_transport transport = { cgi_read, cgi_send, NULL };
 	struct cgi cgi = { .left = 0 };
 	struct http_exchange *exchange = &cgi.exchange;
 

@@ -60,6 +60,13 @@ struct http_answer {
  */
 void http_answer(struct http_exchange *exchange, const struct http_answer *answer);
 
+/*
+ * Say that the handler waits for something else than the body and the answer (a program, a disk),
+ * and when it is over: another thread serves meanwhile.
+ */
+void http_wait_begin(struct http_exchange *exchange);
+void http_wait_end(struct http_exchange *exchange);
+
 /* Serve one request: read, decide, http_answer(). REQUEST_METHOD is always there; what is not a
  * whole request to a responder never gets here. */
 typedef void http_handler(void *context, struct http_exchange *exchange);

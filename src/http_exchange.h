@@ -26,6 +26,9 @@ struct http_transport {
 
 	/* Send head and body; false: there is nobody to take it. */
 	bool (*send)(struct http_exchange *exchange, struct slice head, struct slice body);
+
+	/* http_wait_begin() and _end(); NULL: nobody else could serve meanwhile. */
+	void (*wait)(struct http_exchange *exchange, bool begins);
 };
 
 struct http_exchange {

@@ -431,7 +431,9 @@ run(struct request *request)
 		return because(request, OUTCOME_UNAVAILABLE,
 			"half of the threads wait for this endpoint's handlers already");
 	}
+	http_wait_begin(request->exchange);
 	request->receiver->run(&call.spec, &request->result);
+	http_wait_end(request->exchange);
 	snapshot_leave(request->snapshot, request->endpoint);
 	handler_call_free(&call);
 	log_attempt(request);

@@ -14,6 +14,9 @@
  *   laid out in one buffer and leave in one write.
  * - It closes a connection by waiting until the server did. Here that is done
  *   only where something unread could turn the close into a reset.
+ *
+ * Most requests are there as a whole when their connection is accepted: look()
+ * tells, and such a request is served without watching any wait, since there is none.
  */
 #include "responder.h"
 
@@ -22,6 +25,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -51,6 +55,7 @@
 #define KEPT_MAX ((size_t)64 << 10) /* a larger buffer is not kept for the next request */
 #define LOG_MAX ((size_t)16 << 10)  /* log lines of one request sent to the server */
 #define RECORD_MAX 0xfff8           /* a multiple of 8 needs no padding */
+#define LOOK_MAX ((size_t)8 << 10)  /* what libfcgi reads at once */
 
 /* The largest buffers on a stack here are HTTP_READ_STEP; libfcgi has 1 KiB in one frame. */
 #ifdef HOOKCGI_SANITIZED
@@ -65,11 +70,19 @@
 
 enum worker_state { WORKER_UNUSED, WORKER_RUNNING, WORKER_ENDED };
 
+/* How much of a request is there to be read without waiting. */
+enum arrival {
+	ARRIVAL_PART,
+	ARRIVAL_HEAD,  /* up to its body */
+	ARRIVAL_WHOLE, /* and the body to its end */
+};
+
 struct worker {
 	struct http_exchange exchange; /* first */
 	struct pool *pool;
 	FCGX_Request request;
-	int fd;         /* the connection; libfcgi has a duplicate, see worker_receive() */
+	int fd; /* the connection */
+	enum arrival arrival;
 	struct buf log; /* lines for the server's error log */
 	struct buf out; /* the records of the answer */
 
@@ -119,15 +132,37 @@ watch_check(struct worker *worker, int64_t now)
 	return deadline_ms;
 }
 
+static void pool_wait_begin(struct pool *pool);
+static void pool_wait_end(struct pool *pool);
+
+/* Something that the peer may keep us waiting for: others serve meanwhile, and there is a deadline. */
+static void
+wait_begin(struct worker *worker, int64_t deadline_ms, int shutdown_how)
+{
+	watch_begin(worker, deadline_ms, shutdown_how);
+	pool_wait_begin(worker->pool);
+}
+
+/* Was it late? */
+static bool
+wait_end(struct worker *worker)
+{
+	pool_wait_end(worker->pool);
+	return watch_end(worker);
+}
+
 static enum http_body
 fastcgi_read(struct http_exchange *exchange, char *data, size_t size, size_t *len_out)
 {
 	struct worker *worker = (struct worker *)exchange;
 	FCGX_Stream *in = worker->request.in;
 
-	watch_begin(worker, exchange->deadline_ms, SHUT_RD);
+	bool late = false;
+	if (worker->arrival != ARRIVAL_WHOLE)
+		wait_begin(worker, exchange->deadline_ms, SHUT_RD);
 	*len_out = (size_t)FCGX_GetStr(data, (int)MIN(size, INT_MAX), in);
-	bool late = watch_end(worker);
+	if (worker->arrival != ARRIVAL_WHOLE)
+		late = wait_end(worker);
 	/* A cut connection looks like an end (FCGX_HasSeenEOF); only the error tells. */
 	if (FCGX_GetError(in) == 0)
 		return HTTP_BODY_OK;
@@ -194,6 +229,25 @@ write_all(int fd, struct slice data)
 	return true;
 }
 
+/* An answer fits into the socket's buffer; only what does not is waited for. */
+static bool
+send_all(struct worker *worker, struct slice data)
+{
+	ssize_t len = send(worker->fd, data.data, data.len, MSG_DONTWAIT);
+	if (len < 0 && errno != EAGAIN && errno != EINTR)
+		return false;
+	if (len > 0) {
+		data.data += len;
+		data.len -= (size_t)len;
+	}
+	if (data.len == 0)
+		return true;
+	wait_begin(worker, http_now_ms() + SEND_MS, SHUT_RDWR);
+	bool sent = write_all(worker->fd, data);
+	(void)wait_end(worker);
+	return sent;
+}
+
 static void
 buf_reuse(struct buf *buf)
 {
@@ -210,17 +264,23 @@ fastcgi_send(struct http_exchange *exchange, struct slice head, struct slice bod
 	struct slice log = buf_slice(&worker->log);
 
 	log_set_sink(NULL, NULL); /* the error stream ends with the answer */
-	bool sent = append_answer(&worker->out, worker->request.requestId, log, head, body);
-	if (sent) {
-		watch_begin(worker, http_now_ms() + SEND_MS, SHUT_RDWR);
-		sent = write_all(worker->fd, buf_slice(&worker->out));
-		(void)watch_end(worker);
-	}
+	bool sent = append_answer(&worker->out, worker->request.requestId, log, head, body) &&
+		    send_all(worker, buf_slice(&worker->out));
 	if (!sent)
 		(void)write_all(STDERR_FILENO, log);
 	buf_reuse(&worker->out);
 	buf_reuse(&worker->log);
 	return sent;
+}
+
+static void
+fastcgi_wait(struct http_exchange *exchange, bool begins)
+{
+	struct worker *worker = (struct worker *)exchange;
+	if (begins)
+		pool_wait_begin(worker->pool);
+	else
+		pool_wait_end(worker->pool);
 }
 
 /* Keep a line for the answer to take along; what is too much goes where it would have gone. */
@@ -230,6 +290,31 @@ collect_log(void *context, const char *line, size_t len)
 	struct worker *worker = context;
 	if (!buf_append(&worker->log, line, len))
 		(void)write_all(STDERR_FILENO, (struct slice){ line, len });
+}
+
+/* FastCGI specification 3.3 and 5.2: a request is BEGIN_REQUEST, PARAMS up to an empty one, STDIN up
+ * to an empty one. What is anything else is left to libfcgi, and watched. */
+static enum arrival
+look(int fd)
+{
+	unsigned char data[LOOK_MAX];
+	enum arrival arrival = ARRIVAL_PART;
+	ssize_t len = recv(fd, data, sizeof data, MSG_PEEK | MSG_DONTWAIT);
+
+	for (ssize_t at = 0; at + FCGI_HEADER_LEN <= len;) {
+		const unsigned char *record = data + at;
+		unsigned content = (unsigned)record[4] << 8 | record[5];
+		at += FCGI_HEADER_LEN + (ssize_t)content + record[6];
+		if (at > len || record[0] != FCGI_VERSION_1 ||
+			memcmp(record + 2, data + 2, 2) != 0 ||
+			(record == data) != (record[1] == FCGI_BEGIN_REQUEST))
+			break;
+		if (record[1] == FCGI_PARAMS && content == 0)
+			arrival = ARRIVAL_HEAD;
+		if (record[1] == FCGI_STDIN && content == 0 && arrival == ARRIVAL_HEAD)
+			return ARRIVAL_WHOLE;
+	}
+	return arrival;
 }
 
 /* Waits for a descriptor to become free, as pool_accept() does. */
@@ -244,26 +329,51 @@ duplicate(int fd, int64_t deadline_ms)
 }
 
 /*
- * Read a request up to its body. libfcgi closes the connection itself when that
- * fails, so it gets a duplicate: the number that the main thread may shut down
- * must not be closed, and taken by another thread, behind our back.
- * false: nothing that can be answered.
+ * Read a request up to its body from descriptor fd. libfcgi closes fd itself when that fails.
+ * false: it did.
  */
+static bool
+accept_on(FCGX_Request *request, int fd)
+{
+	request->ipcFd = fd;
+	request->keepConnection = 1; /* else FCGX_Accept_r() begins with closing ipcFd */
+	return FCGX_Accept_r(request) == 0;
+}
+
+/*
+ * The same where the peer may keep us waiting. The main thread may shut down worker->fd then: that
+ * number must not be closed, and taken by another thread, behind our back. So libfcgi gets a
+ * duplicate.
+ */
+static bool
+accept_slowly(struct worker *worker, int64_t deadline_ms)
+{
+	int copy = duplicate(worker->fd, deadline_ms);
+	if (copy < 0)
+		return false;
+	wait_begin(worker, deadline_ms, SHUT_RD);
+	bool accepted = accept_on(&worker->request, copy);
+	(void)wait_end(worker);
+	if (accepted)
+		close(copy);
+	return accepted;
+}
+
+/* Read a request up to its body. false: nothing that can be answered. */
 static bool
 worker_receive(struct worker *worker, int64_t deadline_ms)
 {
 	FCGX_Request *request = &worker->request;
 
-	request->ipcFd = duplicate(worker->fd, deadline_ms);
-	if (request->ipcFd < 0)
+	worker->arrival = look(worker->fd);
+	if (worker->arrival != ARRIVAL_PART) {
+		if (!accept_on(request, worker->fd)) {
+			worker->fd = -1;
+			return false;
+		}
+	} else if (!accept_slowly(worker, deadline_ms)) {
 		return false;
-	request->keepConnection = 1; /* else FCGX_Accept_r() begins with closing ipcFd */
-	watch_begin(worker, deadline_ms, SHUT_RD);
-	int status = FCGX_Accept_r(request);
-	(void)watch_end(worker);
-	if (status != 0)
-		return false;
-	close(request->ipcFd);
+	}
 	request->ipcFd = worker->fd;
 	/* Cut off parameters are no error to FCGX_Accept_r(). */
 	return FCGX_GetError(request->in) == 0 && request->role == FCGI_RESPONDER &&
@@ -289,7 +399,7 @@ static void
 worker_serve(struct worker *worker, int fd, const struct http_limits *limits, http_handler *handler,
 	void *context)
 {
-	static const struct http_transport transport = { fastcgi_read, fastcgi_send };
+	static const struct http_transport transport = { fastcgi_read, fastcgi_send, fastcgi_wait };
 	struct http_exchange *exchange = &worker->exchange;
 	FCGX_Request *request = &worker->request;
 	int64_t deadline_ms = http_now_ms() + limits->read_timeout_ms;
@@ -306,21 +416,33 @@ worker_serve(struct worker *worker, int fd, const struct http_limits *limits, ht
 	}
 	FCGX_Free(request, 0);
 	request->ipcFd = -1;
+	if (worker->fd < 0)
+		return;
 	if (!clean)
-		linger(fd);
-	close(fd);
+		linger(worker->fd);
+	close(worker->fd);
 }
 
 /* ---- The threads ---- */
 
 /*
  * Threads take connections themselves and sleep on one epoll instance when
- * there are none. It reports the listener once and is then armed again by the
- * thread that it woke, after its accept4(): so a connection wakes one thread,
- * and the one that slept last. A thread that takes a connection and leaves
- * nobody waiting starts another one, as far as the limit allows; one that slept
- * for IDLE_MS ends. (A lead handed from thread to thread was tried: the futex
- * calls cost a tenth of all requests.)
+ * there are none. It reports the listener once and is then to be armed again,
+ * so a connection wakes one thread, and the one that slept last.
+ *
+ * To wake a thread costs more than most requests do, and more threads at work
+ * than processors only get into each other's way. So the next thread is called
+ * (pool_call()) only while fewer than working_max are at work; a thread that
+ * begins to wait, for a handler, a slow peer, a disk, calls one in its place;
+ * one that is done takes the next connection by itself, and lets others run once
+ * before it goes to sleep (sched_yield()), since under load the web server has
+ * the next connection ready by then. Measured: bench/README.md.
+ *
+ * It always holds that the listener is armed, or that a thread is awake that
+ * will accept, or arm it, or call another: no connection is left waiting.
+ *
+ * A thread that is called when nobody sleeps is started, as far as the limit
+ * allows; one that slept for IDLE_MS ends.
  */
 struct pool {
 	int listener;
@@ -331,8 +453,11 @@ struct pool {
 	http_handler *handler;
 	void *context;
 	struct worker *workers; /* limits->threads of them */
+	unsigned working_max;
 
 	atomic_bool stopping;
+	atomic_bool armed;     /* the listener is reported */
+	atomic_uint working;   /* threads with a connection that do not wait for anything */
 	atomic_uint waiting;   /* threads asleep, or about to be */
 	atomic_uint serving;   /* threads with a connection */
 	atomic_uint running;   /* threads; changed with the lock held */
@@ -386,31 +511,67 @@ pool_leave(struct pool *pool, struct worker *worker)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-/* Arm the listener; if a connection is there already, this wakes the next thread. */
+/* Arm the listener; if a connection is there already, this wakes a thread that sleeps. */
 static void
 pool_arm(struct pool *pool)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT };
-	epoll_ctl(pool->epoll, EPOLL_CTL_MOD, pool->listener, &event);
+	if (!atomic_exchange(&pool->armed, true))
+		epoll_ctl(pool->epoll, EPOLL_CTL_MOD, pool->listener, &event);
+}
+
+/* Let another thread take the next connection. */
+static void
+pool_call_anyway(struct pool *pool)
+{
+	if (atomic_load(&pool->waiting) == 0 && atomic_load(&pool->running) < pool->limits->threads)
+		pool_grow(pool);
+	else
+		pool_arm(pool);
+}
+
+/* The same, unless enough are at work. */
+static void
+pool_call(struct pool *pool)
+{
+	if (atomic_load(&pool->working) < pool->working_max)
+		pool_call_anyway(pool);
+}
+
+static void
+pool_wait_begin(struct pool *pool)
+{
+	atomic_fetch_sub(&pool->working, 1);
+	pool_call(pool);
+}
+
+static void
+pool_wait_end(struct pool *pool)
+{
+	atomic_fetch_add(&pool->working, 1);
 }
 
 enum pool_wait { POOL_CONNECTION, POOL_RETRY, POOL_END };
 
-/* Sleep. CONNECTION: the caller accepts and must arm the listener then. */
+/* Sleep. CONNECTION: there is one, unless another thread was faster. */
 static enum pool_wait
 pool_wait(struct pool *pool)
 {
 	struct epoll_event event;
 
 	atomic_fetch_add(&pool->waiting, 1);
+	if (atomic_load(&pool->working) < pool->working_max)
+		pool_arm(pool);
 	int count = epoll_wait(pool->epoll, &event, 1, IDLE_MS);
 	bool alone = atomic_fetch_sub(&pool->waiting, 1) == 1;
 	if (atomic_load(&pool->stopping)) {
 		eventfd_write(pool->stop, 1); /* wake the next */
 		return POOL_END;
 	}
-	if (count > 0)
+	if (count > 0) {
+		atomic_store(&pool->armed, false);
 		return POOL_CONNECTION;
+	}
 	return count == 0 && !alone ? POOL_END : POOL_RETRY;
 }
 
@@ -419,10 +580,17 @@ static void
 pool_took(struct pool *pool)
 {
 	atomic_fetch_add(&pool->serving, 1);
-	if (atomic_load(&pool->waiting) == 0 && atomic_load(&pool->running) < pool->limits->threads)
-		pool_grow(pool);
+	atomic_fetch_add(&pool->working, 1);
+	pool_call(pool);
 	if (atomic_load(&pool->unwatched) && atomic_exchange(&pool->unwatched, false))
 		eventfd_write(pool->attention, 1);
+}
+
+static void
+pool_done(struct pool *pool)
+{
+	atomic_fetch_sub(&pool->working, 1);
+	atomic_fetch_sub(&pool->serving, 1);
 }
 
 /*
@@ -435,25 +603,28 @@ static int
 pool_accept(struct pool *pool)
 {
 	struct pollfd stop = { .fd = pool->stop, .events = POLLIN };
-	enum pool_wait wait = POOL_RETRY;
+	bool yielded = false;
 
 	while (!atomic_load(&pool->stopping)) {
 		int fd = accept4(pool->listener, NULL, NULL, SOCK_CLOEXEC);
-		int error = errno;
-		if (fd < 0 && error != EAGAIN && error != EINTR && error != ECONNABORTED) {
-			if (log_allowed())
-				log_message(LOG_LEVEL_ERROR, "accept", "%s", strerror(error));
-			poll(&stop, 1, ACCEPT_PAUSE_MS);
-		}
-		if (wait == POOL_CONNECTION)
-			pool_arm(pool);
 		if (fd >= 0) {
 			pool_took(pool);
 			return fd;
 		}
-		wait = error == EAGAIN ? pool_wait(pool) : POOL_RETRY;
-		if (wait == POOL_END)
-			return -1;
+		if (errno == EAGAIN && !yielded &&
+			atomic_load(&pool->serving) == atomic_load(&pool->working)) {
+			sched_yield();
+			yielded = true;
+		} else if (errno == EAGAIN) {
+			enum pool_wait wait = pool_wait(pool);
+			if (wait == POOL_END)
+				return -1;
+			yielded = wait == POOL_CONNECTION;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			if (log_allowed())
+				log_message(LOG_LEVEL_ERROR, "accept", "%s", strerror(errno));
+			poll(&stop, 1, ACCEPT_PAUSE_MS);
+		}
 	}
 	return -1;
 }
@@ -470,7 +641,7 @@ worker_run(void *argument)
 	 * connection is accepted and then forgotten. */
 	while ((fd = pool_accept(pool)) >= 0) {
 		worker_serve(worker, fd, pool->limits, pool->handler, pool->context);
-		atomic_fetch_sub(&pool->serving, 1);
+		pool_done(pool);
 	}
 	pool_leave(pool, worker);
 	return NULL;
@@ -480,7 +651,7 @@ static bool
 pool_open(struct pool *pool)
 {
 	pthread_condattr_t monotonic;
-	struct epoll_event once = { .events = EPOLLIN | EPOLLONESHOT };
+	struct epoll_event later = { .events = 0 }; /* until pool_arm() */
 	struct epoll_event always = { .events = EPOLLIN };
 
 	pthread_mutex_init(&pool->lock, NULL);
@@ -488,6 +659,7 @@ pool_open(struct pool *pool)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&pool->ended, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	pool->working_max = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
 	pool->workers = xcalloc(pool->limits->threads, sizeof pool->workers[0]);
 	for (unsigned i = 0; i < pool->limits->threads; i++) {
 		struct worker *worker = &pool->workers[i];
@@ -502,7 +674,7 @@ pool_open(struct pool *pool)
 	pool->stop = eventfd(0, EFD_CLOEXEC);
 	pool->attention = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pool->epoll < 0 || pool->stop < 0 || pool->attention < 0 ||
-		epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->listener, &once) < 0 ||
+		epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->listener, &later) < 0 ||
 		epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->stop, &always) < 0) {
 		log_message(LOG_LEVEL_ERROR, "start", "%s", strerror(errno));
 		return false;
@@ -569,6 +741,7 @@ pool_watch(struct pool *pool)
 		int64_t deadline_ms = watch_check(&pool->workers[i], now);
 		next = MIN(next, deadline_ms);
 	}
+	pool_call_anyway(pool); /* one may wait that did not say so: for a dead disk */
 	return (int)(next - now) + 1;
 }
 

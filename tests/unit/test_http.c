@@ -125,6 +125,11 @@ handle(void *context, struct http_exchange *exchange)
 		answer_text(exchange, "not read");
 		answer_text(exchange, "a second answer");
 	} else if (strcmp(path, "/gate") == 0) {
+		http_wait_begin(exchange);
+		wait_at_gate();
+		http_wait_end(exchange);
+		answer_text(exchange, "through the gate");
+	} else if (strcmp(path, "/silent-gate") == 0) {
 		wait_at_gate();
 		answer_text(exchange, "through the gate");
 	} else if (strcmp(path, "/special") == 0) {
@@ -925,9 +930,8 @@ trickling_client_does_not_hold_the_only_thread(void **state)
 }
 
 static void
-more_requests_than_threads_wait_their_turn(void **state)
+many_at(const char *path)
 {
-	(void)state;
 	enum { REQUESTS = 64, THREADS = 4 };
 	int fds[REQUESTS];
 	struct buf request;
@@ -935,7 +939,7 @@ more_requests_than_threads_wait_their_turn(void **state)
 	pid_t pid = start(THREADS, 10000); /* the handler aborts when there are more at once */
 
 	buf_init(&request, 100000);
-	put_head(&request, "POST", "/gate", "5", NULL, NULL);
+	put_head(&request, "POST", path, "5", NULL, NULL);
 	put_stdin(&request, "hello", 5);
 	put_record(&request, STDIN, NULL, 0);
 	for (int i = 0; i < REQUESTS; i++) {
@@ -955,6 +959,21 @@ more_requests_than_threads_wait_their_turn(void **state)
 		expect_inside();
 	buf_free(&request);
 	stop(pid); /* several threads sleep now: all of them end */
+}
+
+static void
+more_requests_than_threads_wait_their_turn(void **state)
+{
+	many_at("/gate");
+	(void)state;
+}
+
+/* Whether they say that they wait or not. */
+static void
+threads_that_wait_unsaid_hold_up_nobody_for_long(void **state)
+{
+	many_at("/silent-gate");
+	(void)state;
 }
 
 /* A request whose handler is at the gate. */
@@ -1365,6 +1384,8 @@ main(void)
 		cmocka_unit_test_teardown(
 			trickling_client_does_not_hold_the_only_thread, end_server),
 		cmocka_unit_test_teardown(more_requests_than_threads_wait_their_turn, end_server),
+		cmocka_unit_test_teardown(
+			threads_that_wait_unsaid_hold_up_nobody_for_long, end_server),
 		cmocka_unit_test_teardown(request_in_flight_is_answered_at_stop, end_server),
 		cmocka_unit_test_teardown(stop_does_not_wait_for_a_handler_without_end, end_server),
 		cmocka_unit_test_teardown(want_of_descriptors_delays_and_ends_nothing, end_server),
