@@ -56,7 +56,8 @@
 #define PATH_SHOWN_MAX 100              /* bytes of a path in a reason: its end tells most */
 
 struct stream {
-	int fd; /* -1: at its end */
+	int fd;     /* -1: at its end */
+	int theirs; /* the handler's end, kept open: see start() */
 	struct buf *kept;
 	bool *cut;
 };
@@ -339,6 +340,32 @@ handler_inspect(const char *path, struct run_result *result)
 	return true;
 }
 
+/* What a handler must not take over from this process, looked at once. */
+static struct {
+	bool known;
+	bool has_terminal;
+	sigset_t signals; /* whose disposition may not be the default */
+} habits;
+
+static void
+habits_look(void)
+{
+	struct sigaction action;
+	int signal;
+	int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	habits.known = true;
+	habits.has_terminal = terminal >= 0;
+	descriptor_close(&terminal);
+	sigemptyset(&habits.signals);
+	for (signal = 1; signal < NSIG; signal++) {
+		if (sigaction(signal, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+			sigaddset(&habits.signals, signal);
+	}
+	sigaddset(&habits.signals, SIGCHLD); /* see signals_take() */
+	sigaddset(&habits.signals, SIGPIPE);
+}
+
 /* A limit that is meant for us, not for the handler. */
 static void
 soft_limit_lower(int resource, rlim_t most)
@@ -360,10 +387,27 @@ signals_reset(void)
 	sigset_t none;
 	int signal;
 
-	for (signal = 1; signal < NSIG; signal++)
-		sigaction(signal, &standard, NULL);
+	for (signal = 1; signal < NSIG; signal++) {
+		if (sigismember(&habits.signals, signal) == 1)
+			sigaction(signal, &standard, NULL);
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * A process group is enough to name the handler by. A session for each would have
+ * the kernel's autogroups (sched(7)) give each handler as much of the processors as the whole web
+ * server has: then, with a dozen handlers running, one request in a hundred waited for
+ * half a second (bench/README.md). So only where there is a terminal to get away from.
+ */
+static void
+leave_group(void)
+{
+	if (habits.has_terminal)
+		setsid();
+	else
+		setpgid(0, 0);
 }
 
 /*
@@ -377,7 +421,7 @@ child_main(struct launch *launch)
 {
 	int i;
 
-	setsid();
+	leave_group();
 	launch->step = LAUNCH_DESCRIPTORS;
 	for (i = 0; i < 3; i++) {
 		if (dup2(launch->standard[i], i) < 0)
@@ -443,17 +487,17 @@ pipe_open(int *ours, int *theirs, bool we_read)
 }
 
 static bool
-pipes_open(struct run *run, int standard[3])
+pipes_open(struct run *run, int *input)
 {
 	if (run->spec->input_fd >= 0) {
-		standard[0] = fcntl(run->spec->input_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		if (standard[0] < 0)
+		*input = fcntl(run->spec->input_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		if (*input < 0)
 			return false;
-	} else if (!pipe_open(&run->input, &standard[0], false)) {
+	} else if (!pipe_open(&run->input, input, false)) {
 		return false;
 	}
-	return pipe_open(&run->output.fd, &standard[1], true) &&
-	       pipe_open(&run->error.fd, &standard[2], true);
+	return pipe_open(&run->output.fd, &run->output.theirs, true) &&
+	       pipe_open(&run->error.fd, &run->error.theirs, true);
 }
 
 static void
@@ -497,24 +541,31 @@ directory_of(const char *path)
 	return xmemdup0(path, len > 0 ? len : 1);
 }
 
-/* Start the handler. false: it was not, and the result says why. */
+/*
+ * Start the handler. false: it was not, and the result says why.
+ * Its ends of the output pipes stay open here as well until it has ended: so its exit wakes
+ * us once, by SIGCHLD, and not for each pipe that it closes on the way.
+ */
 static bool
 start(struct run *run)
 {
 	const struct run_spec *spec = run->spec;
-	struct launch launch = { .spec = spec, .standard = { -1, -1, -1 } };
+	struct launch launch = { .spec = spec };
+	int input = -1;
 	char *folder = NULL;
-	int i;
 
 	if (!handler_inspect(spec->argv[0], run->result))
 		return false;
 	if (spec->directory == NULL)
 		folder = directory_of(spec->argv[0]);
 	launch.directory = folder != NULL ? folder : spec->directory;
-	if (!pipes_open(run, launch.standard)) {
+	if (!pipes_open(run, &input)) {
 		launch.error = errno;
 		goto out;
 	}
+	launch.standard[0] = input;
+	launch.standard[1] = run->output.theirs;
+	launch.standard[2] = run->error.theirs;
 	/* Most bodies fit into the pipe, so most handlers find all of it there. */
 	if (run->input >= 0)
 		run_feed(&run->input, &run->rest);
@@ -524,8 +575,7 @@ start(struct run *run)
 	else if (launch.error != 0)
 		waitpid(run->child, NULL, 0);
 out:
-	for (i = 0; i < 3; i++)
-		descriptor_close(&launch.standard[i]);
+	descriptor_close(&input);
 	if (launch.error != 0)
 		explain_launch(run, &launch);
 	free(folder);
@@ -559,6 +609,7 @@ stream_finish(struct stream *stream)
 {
 	int chunks;
 
+	descriptor_close(&stream->theirs);
 	for (chunks = 0; stream->fd >= 0 && chunks < DRAIN_MAX / CHUNK_SIZE; chunks++) {
 		if (!stream_read(stream))
 			break;
@@ -782,20 +833,24 @@ run_handler(const struct run_spec *spec, struct run_result *result)
 		.result = result,
 		.input = -1,
 		.rest = spec->input,
-		.output = { -1, &result->output, &result->output_cut },
-		.error = { -1, &result->error, &result->error_cut },
+		.output = { -1, -1, &result->output, &result->output_cut },
+		.error = { -1, -1, &result->error, &result->error_cut },
 		.child = -1,
 	};
 	struct caller_signals saved;
 	int64_t started_us = now_us();
 
+	if (!habits.known)
+		habits_look();
 	signals_take(&saved, &run.waiting);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (start(&run))
 		supervise(&run);
 	descriptor_close(&run.input);
 	descriptor_close(&run.output.fd);
+	descriptor_close(&run.output.theirs);
 	descriptor_close(&run.error.fd);
+	descriptor_close(&run.error.theirs);
 	signals_give_back(&saved);
 	result->duration_us = now_us() - started_us;
 }

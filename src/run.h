@@ -1,7 +1,7 @@
 /* run.h - run one handler to its end (the only file that forks for handlers)
  *
- * Straight from argv, no shell: a session of its own, descriptors 0 to 2 and
- * nothing else, default signals, empty mask, umask 077, an environment built
+ * Straight from argv, no shell: a process group of its own, no terminal, descriptors 0 to 2
+ * and nothing else, default signals, empty mask, umask 077, an environment built
  * from nothing. Called only in small single-threaded processes that have no
  * other children: run_handler() makes its process a child subreaper and starts
  * the handler with vfork, so it costs the same whatever the endpoint has in
@@ -56,7 +56,8 @@ void run_result_free(struct run_result *result);
  * most timeout_ms + grace_ms and a moment. A handler that exits in time may
  * leave processes behind, as under cron; a limit ends the whole tree, also
  * what left the session, as far as /proc can be read. No signal disposition or
- * mask of the caller is changed when it returns; nothing is logged here.
+ * mask of the caller is changed when it returns, but what is to be reset in a handler is looked at
+ * in the first call: change none after it. Nothing is logged here.
  * result was made by run_result_init(); its output is the caller's,
  * run_result_free().
  */

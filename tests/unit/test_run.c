@@ -189,6 +189,15 @@ print_signals(void)
 	printf("ignored %d\nblocked %d\n", ignored, blocked);
 }
 
+static bool
+access_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static int
 state_main(int argc, char **argv)
 {
@@ -205,7 +214,8 @@ state_main(int argc, char **argv)
 		printf("variable %d [%s]\n", i, environ[i]);
 	printf("umask %03o\n", mask);
 	printf("directory %s\n", getcwd(directory, sizeof directory));
-	printf("session %s\n", getsid(0) == getpid() && getpgrp() == getpid() ? "own" : "shared");
+	printf("group %s\n", getpgrp() == getpid() ? "own" : "shared");
+	printf("terminal %s\n", access_terminal() ? "yes" : "no");
 	printf("core %ld\n", (long)core.rlim_cur);
 	printf("files %ld\n", (long)files.rlim_cur);
 	print_signals();
@@ -346,6 +356,83 @@ echo_without_standard_descriptors(void)
 		       : 1;
 }
 
+/* Run "state" in this process, and pass on what it said: what a handler must not take over is looked
+ * at in the first run, so each such caller is a program of its own. */
+static void
+pass_on_state(void)
+{
+	const char *argv[] = { self, "state", NULL };
+	struct run_spec spec = spec_of(argv);
+
+	spec.directory = "/usr";
+	run(&spec);
+	fwrite(result.output.data, 1, result.output.len, stdout);
+}
+
+/* A server that runs in the foreground. */
+static int
+on_terminal(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+
+	setsid();
+	if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0 ||
+		open(ptsname(master), O_RDWR) < 0 || !access_terminal())
+		return 100;
+	pass_on_state();
+	fflush(stdout);
+	return 0;
+}
+
+static int
+spoiled_main(void)
+{
+	static const int spoiled[] = { SIGCHLD, SIGPIPE, SIGUSR1, SIGXFSZ, SIGINT };
+	const struct sigaction ignored = { .sa_handler = SIG_IGN };
+	struct sigaction now;
+	struct rlimit files;
+	sigset_t mask;
+	size_t i;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	for (i = 0; i < sizeof spoiled / sizeof spoiled[0]; i++)
+		sigaction(spoiled[i], &ignored, NULL);
+	sigfillset(&mask);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	umask(0);
+	pass_on_state();
+
+	/* And the caller has its own back. */
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	for (i = 0; i < sizeof spoiled / sizeof spoiled[0]; i++) {
+		sigaction(spoiled[i], NULL, &now);
+		if (now.sa_handler != SIG_IGN)
+			return 1;
+	}
+	return sigismember(&mask, SIGTERM) == 1 ? 0 : 2;
+}
+
+static void
+run_self(const char *mode)
+{
+	const char *argv[] = { self, mode, NULL };
+	struct run_spec spec = spec_of(argv);
+
+	run(&spec);
+	assert_exited(0);
+}
+
+static void
+a_handler_has_no_terminal(void **state)
+{
+	(void)state;
+	run_self("terminal");
+	assert_contains(buf_text(&result.output), "terminal no\n");
+	assert_contains(buf_text(&result.output), "group own\n");
+}
+
 static void
 pipes_work_when_the_caller_has_no_standard_descriptors(void **state)
 {
@@ -356,39 +443,14 @@ pipes_work_when_the_caller_has_no_standard_descriptors(void **state)
 static void
 handler_starts_with_a_clean_state_whatever_the_caller_has(void **state)
 {
-	static const int spoiled[] = { SIGCHLD, SIGPIPE, SIGUSR1, SIGXFSZ, SIGINT };
-	static const char *const expected[] = { "umask 077\n", "directory /usr\n", "session own\n",
-		"core 0\n", "files 1024\n", "ignored 0\n", "blocked 0\n" };
-	struct sigaction actions[5], ignored = { .sa_handler = SIG_IGN }, now;
-	struct rlimit files, many;
-	sigset_t all, mask, mask_after;
-	mode_t umask_before = umask(0);
+	static const char *const expected[] = { "umask 077\n", "directory /usr\n", "group own\n",
+		"terminal no\n", "core 0\n", "files 1024\n", "ignored 0\n", "blocked 0\n" };
 	size_t i;
 
 	(void)state;
-	getrlimit(RLIMIT_NOFILE, &files);
-	many = (struct rlimit){ files.rlim_max, files.rlim_max };
-	setrlimit(RLIMIT_NOFILE, &many);
-	for (i = 0; i < 5; i++)
-		sigaction(spoiled[i], &ignored, &actions[i]);
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &mask);
-
-	run_state("/usr");
+	run_self("spoiled");
 	for (i = 0; i < sizeof expected / sizeof expected[0]; i++)
 		assert_contains(buf_text(&result.output), expected[i]);
-
-	/* And the caller has its own back. */
-	sigprocmask(SIG_SETMASK, NULL, &mask_after);
-	assert_int_equal(sigismember(&mask_after, SIGTERM), 1);
-	for (i = 0; i < 5; i++) {
-		sigaction(spoiled[i], NULL, &now);
-		assert_ptr_equal(now.sa_handler, SIG_IGN);
-		sigaction(spoiled[i], &actions[i], NULL);
-	}
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	setrlimit(RLIMIT_NOFILE, &files);
-	umask(umask_before);
 }
 
 static void
@@ -977,6 +1039,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(environment_is_exactly_what_was_given),
 		cmocka_unit_test(handler_has_descriptors_0_to_2_only),
 		cmocka_unit_test(descriptors_are_closed_on_kernels_without_close_range),
+		cmocka_unit_test(a_handler_has_no_terminal),
 		cmocka_unit_test(pipes_work_when_the_caller_has_no_standard_descriptors),
 		cmocka_unit_test(handler_starts_with_a_clean_state_whatever_the_caller_has),
 		cmocka_unit_test(signals_are_the_callers_again_after_a_run),
@@ -1009,9 +1072,13 @@ main(int argc, char **argv)
 		cmocka_unit_test(lack_of_descriptors_is_refused),
 	};
 
-	if (argc > 1 && strcmp(argv[1], "state") == 0)
-		return state_main(argc, argv);
 	if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
 		return 1;
+	if (argc > 1 && strcmp(argv[1], "terminal") == 0)
+		return in_child(on_terminal); /* the leader of a group cannot call setsid() */
+	if (argc > 1 && strcmp(argv[1], "spoiled") == 0)
+		return spoiled_main();
+	if (argc > 1 && strcmp(argv[1], "state") == 0)
+		return state_main(argc, argv);
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
