@@ -1,8 +1,9 @@
 /* handler.c - what a handler is given: argv, environment and input for one event
  *
  * Names are taken first come, first served, so a leaf can never replace one of
- * our own variables nor an earlier leaf. A set of names in a balanced tree
- * (tsearch(3)) keeps that at O(n log n) whatever names a sender thinks up.
+ * our own variables nor an earlier leaf: all candidates are written one behind
+ * the other, sorted once, and of equal names the first is kept: O(n log n) whatever
+ * names a sender thinks up, and two pieces of memory whatever their number.
  * What does not fit into the system's limits (execve(2): 128 KiB for one
  * string, a quarter of the stack for all) is left out and HOOK_DATA_TRUNCATED
  * says so: the whole event is always on standard input.
@@ -10,7 +11,6 @@
 #include "handler.h"
 
 #include <pthread.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,87 +33,143 @@
 #define HANDLER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define HANDLER_LANG "C.UTF-8"
 
+/* "NAME=value" in the environment's text. */
+struct variable {
+	size_t at;
+	unsigned name_len;
+	unsigned len; /* the NUL included */
+	bool taken;   /* by one before it */
+};
+
 struct environment {
-	char **strings; /* "NAME=value", NULL-ended */
+	struct buf text;
+	struct variable *variables;
 	size_t count;
 	size_t size;
-	size_t left; /* bytes that may still be added, pointers included */
-	void *names; /* tsearch(3) tree over strings, compared up to "=" */
 	bool truncated;
 };
 
-/* Order two "NAME=value" strings by their names. */
-static int
-compare_names(const void *a, const void *b)
+static char *home;
+static pthread_once_t home_once = PTHREAD_ONCE_INIT;
+
+/* Once in a process: the user database is read to its end for it. */
+static void
+find_home(void)
 {
-	const char *left = a;
-	const char *right = b;
-	while (*left == *right && *left != '=' && *left != '\0') {
-		left++;
-		right++;
-	}
-	unsigned char l = *left == '=' ? '\0' : (unsigned char)*left;
-	unsigned char r = *right == '=' ? '\0' : (unsigned char)*right;
-	return (l > r) - (l < r);
+	home = config_home();
+	if (home == NULL)
+		home = xstrdup("/");
 }
 
-/* What execve(2) allows for strings and pointers here, less a reserve. */
+/* What execve(2) allows for strings and pointers of the environment here, less a reserve; 0: not even
+ * argv fits. */
 static size_t
-environment_budget(void)
+environment_budget(char *const *argv)
 {
 	struct rlimit stack;
 	size_t budget = ENVIRONMENT_MAX;
+
 	if (getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur != RLIM_INFINITY &&
 		stack.rlim_cur / 4 < budget)
 		budget = (size_t)stack.rlim_cur / 4;
-	return budget > 2 * ENVIRONMENT_RESERVE ? budget - ENVIRONMENT_RESERVE : budget / 2;
-}
-
-/* Put an allocated "NAME=value" behind the others. */
-static void
-environment_append(struct environment *env, char *string)
-{
-	if (env->count + 2 > env->size) {
-		env->size = env->size == 0 ? 64 : env->size * 2;
-		env->strings = xreallocarray(env->strings, env->size, sizeof *env->strings);
+	budget = budget > 2 * ENVIRONMENT_RESERVE ? budget - ENVIRONMENT_RESERVE : budget / 2;
+	for (; *argv != NULL; argv++) {
+		size_t cost = strlen(*argv) + 1 + sizeof *argv;
+		budget -= cost < budget ? cost : budget;
 	}
-	env->strings[env->count++] = string;
-	env->strings[env->count] = NULL;
+	return budget;
 }
 
-/* Is the string's name still free? It is taken from then on. */
 static bool
-environment_take_name(struct environment *env, char *string)
+environment_append(struct environment *env, struct slice name, struct slice value)
 {
-	char **found = tsearch(string, &env->names, compare_names);
-	if (found == NULL)
-		env->truncated = true; /* no memory for the tree's node */
-	return found != NULL && *found == string;
+	struct buf *text = &env->text;
+	size_t at = text->len;
+
+	if (!buf_reserve(text, name.len + value.len + 2))
+		return false;
+	memcpy(text->data + at, name.data, name.len);
+	text->data[at + name.len] = '=';
+	if (value.len > 0)
+		memcpy(text->data + at + name.len + 1, value.data, value.len);
+	text->len += name.len + value.len + 2;
+	text->data[text->len - 1] = '\0';
+	if (env->count == env->size) {
+		env->size = env->size == 0 ? 64 : env->size * 2;
+		env->variables = xreallocarray(env->variables, env->size, sizeof *env->variables);
+	}
+	env->variables[env->count++] =
+		(struct variable){ at, (unsigned)name.len, (unsigned)(text->len - at), false };
+	return true;
 }
 
-/* Add NAME=value unless the name is taken or it does not fit. */
+/* Add NAME=value; it is left out later if the name is taken. */
 static void
 environment_add(struct environment *env, struct slice name, struct slice value)
 {
-	size_t len = name.len + 1 + value.len;
-	size_t cost = len + 1 + sizeof(char *);
-	if (len >= STRING_MAX || cost > env->left ||
-		(value.len > 0 && memchr(value.data, '\0', value.len) != NULL)) {
+	if (name.len + 1 + value.len >= STRING_MAX ||
+		(value.len > 0 && memchr(value.data, '\0', value.len) != NULL) ||
+		!environment_append(env, name, value))
 		env->truncated = true;
-		return;
+}
+
+/* By name, and of one name the first first. Not alphabetical: only equality counts. */
+static int
+compare_variables(const void *a, const void *b, void *text)
+{
+	const struct variable *left = *(struct variable *const *)a;
+	const struct variable *right = *(struct variable *const *)b;
+	const char *bytes = text;
+
+	if (left->name_len != right->name_len)
+		return left->name_len < right->name_len ? -1 : 1;
+	int order = memcmp(bytes + left->at, bytes + right->at, left->name_len);
+	return order != 0 ? order : (left->at > right->at) - (left->at < right->at);
+}
+
+/* Find the variables whose name one before them has. */
+static void
+environment_mark_taken(struct environment *env)
+{
+	struct variable **order = xcalloc(env->count, sizeof(struct variable *));
+	const char *text = env->text.data;
+
+	for (size_t i = 0; i < env->count; i++)
+		order[i] = &env->variables[i];
+	qsort_r(order, env->count, sizeof(struct variable *), compare_variables, env->text.data);
+	for (size_t i = 1; i < env->count; i++)
+		order[i]->taken = order[i]->name_len == order[i - 1]->name_len &&
+				  memcmp(text + order[i]->at, text + order[i - 1]->at,
+					  order[i]->name_len) == 0;
+	free(order);
+}
+
+/* The strings that execve(2) gets: those whose name was free, as far as they fit. The first is the
+ * mark that something was left out. The memory of the text goes along. */
+static struct handler_environment
+environment_finish(struct environment *env, size_t budget)
+{
+	struct handler_environment out = { xcalloc(env->count + 1, sizeof(char *)), NULL };
+	size_t count = 0;
+
+	environment_mark_taken(env);
+	out.text = buf_take(&env->text);
+	for (size_t i = 1; i < env->count; i++) {
+		const struct variable *variable = &env->variables[i];
+		size_t cost = variable->len + sizeof(char *);
+		if (variable->taken)
+			continue;
+		if (cost > budget) {
+			env->truncated = true;
+			continue;
+		}
+		budget -= cost;
+		out.strings[count++] = out.text + variable->at;
 	}
-	char *string = xmalloc(len + 1);
-	memcpy(string, name.data, name.len);
-	string[name.len] = '=';
-	if (value.len > 0)
-		memcpy(string + name.len + 1, value.data, value.len);
-	string[len] = '\0';
-	if (!environment_take_name(env, string)) {
-		free(string);
-		return;
-	}
-	environment_append(env, string);
-	env->left -= cost;
+	if (env->truncated)
+		out.strings[count++] = out.text;
+	free(env->variables);
+	return out;
 }
 
 static void
@@ -122,38 +178,21 @@ environment_add_text(struct environment *env, const char *name, const char *valu
 	environment_add(env, slice_of(name), slice_of(value));
 }
 
-static void
-keep_node(void *node)
-{
-	(void)node; /* the tree's keys are the strings, which live on */
-}
-
 /* Upper case, every other character than A-Z and 0-9 as "_", appended. */
 static bool
 append_name(struct buf *out, struct slice text)
 {
+	if (!buf_reserve(out, text.len))
+		return false;
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.data[i];
 		if (c >= 'a' && c <= 'z')
 			c = (char)(c - 'a' + 'A');
 		else if (!((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')))
 			c = '_';
-		if (!buf_append_char(out, c))
-			return false;
+		out->data[out->len++] = c;
 	}
 	return true;
-}
-
-static char *home;
-static pthread_once_t home_once = PTHREAD_ONCE_INIT;
-
-/* Once in a process: the file is read to its end for it. */
-static void
-find_home(void)
-{
-	home = config_home();
-	if (home == NULL)
-		home = xstrdup("/");
 }
 
 static void
@@ -254,12 +293,17 @@ add_leaves(struct environment *env, struct message *message)
 	buf_free(&name);
 }
 
-static char **
-build_environment(const struct handler_event *event)
+/* No strings: no memory. */
+static struct handler_environment
+build_environment(const struct handler_event *event, size_t budget)
 {
-	struct environment env = { .left = environment_budget() };
+	struct environment env = { .truncated = false };
 
 	pthread_once(&home_once, find_home);
+	buf_init(&env.text, ENVIRONMENT_MAX);
+	/* First: its name and room are taken, whatever the mappings and leaves are called and use up. */
+	if (!environment_append(&env, slice_of("HOOK_DATA_TRUNCATED"), slice_of("1")))
+		return (struct handler_environment){ NULL, NULL };
 	environment_add_text(&env, "PATH", HANDLER_PATH);
 	environment_add_text(&env, "HOME", home);
 	environment_add_text(&env, "LANG", HANDLER_LANG);
@@ -269,18 +313,8 @@ build_environment(const struct handler_event *event)
 		environment_add_text(&env, "TZ", zone);
 	add_event(&env, event);
 	add_mappings(&env, event);
-	/* The mark's name and room are kept free, whatever the leaves are called and use up. */
-	char *mark = xstrdup("HOOK_DATA_TRUNCATED=1");
-	size_t reserve = strlen(mark) + 1 + sizeof(char *);
-	env.left -= env.left > reserve ? reserve : env.left;
-	environment_take_name(&env, mark);
 	add_leaves(&env, event->message);
-	tdestroy(env.names, keep_node);
-	if (env.truncated)
-		environment_append(&env, mark);
-	else
-		free(mark);
-	return env.strings;
+	return environment_finish(&env, budget);
 }
 
 static void
@@ -380,15 +414,25 @@ handler_prepare(const struct handler_event *event, struct handler_call *out, cha
 	struct handler_call call = { .argv = build_argv(event, reason_out) };
 	if (call.argv == NULL)
 		return HANDLER_UNUSABLE;
+	size_t budget = environment_budget(call.argv);
+	if (budget == 0) {
+		snprintf(reason_out, 256,
+			"the arguments of run are longer than this system takes: hand the values "
+			"over by env or read them from stdin");
+		handler_call_free(&call);
+		return HANDLER_UNUSABLE;
+	}
 	struct slice input;
-	if (!choose_input(event, &call.input, &input)) {
+	bool chosen = choose_input(event, &call.input, &input);
+	if (chosen)
+		call.environment = build_environment(event, budget);
+	if (!chosen || call.environment.strings == NULL) {
 		handler_call_free(&call);
 		return HANDLER_NO_MEMORY;
 	}
-	call.envp = build_environment(event);
 	call.spec = (struct run_spec){
 		.argv = call.argv,
-		.envp = call.envp,
+		.envp = call.environment.strings,
 		.directory = event->endpoint->directory,
 		.input = input,
 		.input_fd = -1,
@@ -403,7 +447,8 @@ void
 handler_call_free(struct handler_call *call)
 {
 	free_strings(call->argv);
-	free_strings(call->envp);
+	free(call->environment.strings);
+	free(call->environment.text);
 	buf_free(&call->input);
 	memset(call, 0, sizeof *call);
 }

@@ -27,11 +27,16 @@ struct handler_event {
 	unsigned attempt;             /* 1 for the first */
 };
 
+struct handler_environment {
+	char **strings; /* "NAME=value", NULL-ended */
+	char *text;     /* what they point into */
+};
+
 /* A prepared call: spec refers to the memory that the rest owns. */
 struct handler_call {
 	struct run_spec spec;
 	char **argv;
-	char **envp;
+	struct handler_environment environment;
 	struct buf input; /* a form as JSON; else unused */
 };
 

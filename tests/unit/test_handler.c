@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "handler.h"
 #include "template.h"
@@ -99,7 +100,7 @@ value_of(const struct fixture *f, const char *name)
 {
 	const char *found = NULL;
 	size_t len = strlen(name);
-	for (char **string = f->call.envp; *string != NULL; string++) {
+	for (char **string = f->call.environment.strings; *string != NULL; string++) {
 		if (strncmp(*string, name, len) != 0 || (*string)[len] != '=')
 			continue;
 		assert_null(found); /* a name is there at most once */
@@ -112,7 +113,7 @@ static size_t
 count_names(const struct fixture *f, const char *prefix)
 {
 	size_t count = 0;
-	for (char **string = f->call.envp; *string != NULL; string++)
+	for (char **string = f->call.environment.strings; *string != NULL; string++)
 		count += strncmp(*string, prefix, strlen(prefix)) == 0;
 	return count;
 }
@@ -151,7 +152,7 @@ environment_is_the_documented_list_and_nothing_else(void **state)
 	}
 	assert_non_null(value_of(&f, "HOME"));
 	assert_int_equal(count_names(&f, ""), count + 1);
-	assert_string_equal(f.call.envp[0],
+	assert_string_equal(f.call.environment.strings[0],
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:"
 		"/sbin:/bin");
 	teardown(&f);
@@ -231,13 +232,37 @@ many_leaves_stop_at_the_ceiling_and_keep_the_first(void **state)
 	setup(&f, variables, body);
 	prepare(&f);
 	size_t bytes = 0;
-	for (char **string = f.call.envp; *string != NULL; string++)
+	for (char **string = f.call.environment.strings; *string != NULL; string++)
 		bytes += strlen(*string) + 1 + sizeof *string;
 	assert_true(bytes <= 1u << 20);
 	assert_string_equal(value_of(&f, "HOOK_DATA_FIRST"), "1");
 	assert_string_equal(value_of(&f, "HOOK_DATA_TRUNCATED"), "1");
 	teardown(&f);
 	free(body);
+}
+
+/* What execve(2) would refuse with E2BIG for ever is not tried. */
+static void
+arguments_over_the_stacks_share_are_refused(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct rlimit saved, small;
+	char body[40100] = "{\"long\":\"";
+	memset(body + strlen(body), 'x', 40000);
+	strcpy(body + strlen(body), "\"}");
+	getrlimit(RLIMIT_STACK, &saved);
+	small = (struct rlimit){ 256 * 1024, saved.rlim_max };
+	setup(&f, variables, body);
+	f.argv[1] = compiled("{body:long}");
+	f.run.argc = 2;
+	prepare(&f);
+	handler_call_free(&f.call);
+	setrlimit(RLIMIT_STACK, &small);
+	assert_int_equal(handler_prepare(&f.event, &f.call, f.reason), HANDLER_UNUSABLE);
+	setrlimit(RLIMIT_STACK, &saved);
+	assert_non_null(strstr(f.reason, "longer than this system takes"));
+	teardown(&f);
 }
 
 static void
@@ -384,6 +409,7 @@ main(void)
 		cmocka_unit_test(hostile_names_stay_behind_the_prefix),
 		cmocka_unit_test(a_value_over_the_systems_limit_is_left_out_and_said),
 		cmocka_unit_test(many_leaves_stop_at_the_ceiling_and_keep_the_first),
+		cmocka_unit_test(arguments_over_the_stacks_share_are_refused),
 		cmocka_unit_test(a_path_over_the_limit_is_left_out_and_the_rest_goes_on),
 		cmocka_unit_test(headers_are_handed_on_only_when_named),
 		cmocka_unit_test(mappings_are_added_and_absent_ones_left_out),
