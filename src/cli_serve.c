@@ -20,6 +20,9 @@ run_serve(const struct cli_command *command, int argc, char **argv, const char *
 		return CLI_USAGE;
 	if (count > 0)
 		return cli_usage(command, "serve takes no arguments, only --listen");
+	if (values[0] != NULL && !listen_is_place(values[0]))
+		return cli_usage(command, "--listen needs unix:PATH, or ADDRESS:PORT with a "
+					  "numeric address or localhost");
 
 	char reason[256];
 	int listener = listen_open(values[0], reason);

@@ -196,6 +196,14 @@ listen_inherited(char reason_out[256])
 	return FIRST;
 }
 
+bool
+listen_is_place(const char *where)
+{
+	struct sockaddr_storage address;
+
+	return strncmp(where, "unix:", 5) == 0 || parse_address(where, &address) > 0;
+}
+
 int
 listen_open(const char *where, char reason_out[256])
 {

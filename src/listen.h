@@ -7,6 +7,9 @@
 /* Is the descriptor a listening socket? */
 bool listen_is_on(int fd);
 
+/* Is the text "unix:PATH" or "HOST:PORT" as listen_open() takes them? */
+bool listen_is_place(const char *where);
+
 /*
  * A listening socket for "unix:PATH" (mode 0660; a stale socket is replaced, a
  * live one or anything else at PATH is refused) or "HOST:PORT" (numeric

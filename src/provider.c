@@ -645,6 +645,7 @@ compile_scheme(struct compiler *compiler, const struct provider_scheme_options *
 		return;
 	compile_carriers(compiler, algorithm, options, scheme);
 	compile_format(compiler, algorithm, options, scheme);
+	scheme->format_folds = algorithm->authorization != NULL;
 	if (scheme->method == PROVIDER_TOKEN) {
 		scheme->token_encoded = strcmp(algorithm->name, "basic") == 0;
 		scheme->encoding = TEXT_BASE64;

@@ -49,6 +49,7 @@ struct provider_scheme {
 	size_t carrier_count;
 	bool carriers_all;
 	struct template **format; /* shapes of the parts of that text; default "{signature}" */
+	bool format_folds; /* its literal text in any case: "bearer x" (RFC 9110 section 11.1) */
 	size_t format_count;
 	char *separator;        /* between the parts, or NULL: the whole text is one part */
 	struct template *signs; /* the signed bytes; NULL for token and none */

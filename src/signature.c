@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "alloc.h"
 #include "crypto.h"
@@ -315,7 +316,7 @@ struct holding {
 
 /* Does the whole text have the shape? A reference ends where the literal behind it first occurs. */
 static bool
-shape_match(const struct template *shape, struct slice text, struct holding *out)
+shape_match(const struct template *shape, bool folds, struct slice text, struct holding *out)
 {
 	memset(out, 0, sizeof *out);
 	for (size_t i = 0; i < shape->count; i++) {
@@ -323,7 +324,9 @@ shape_match(const struct template *shape, struct slice text, struct holding *out
 		struct slice piece = text;
 		if (part->kind == TEMPLATE_LITERAL) {
 			piece.len = part->text_len;
-			if (text.len < piece.len || memcmp(text.data, part->text, piece.len) != 0)
+			if (text.len < piece.len ||
+				(folds ? strncasecmp(text.data, part->text, piece.len)
+				       : memcmp(text.data, part->text, piece.len)) != 0)
 				return false;
 		} else if (i + 1 < shape->count) {
 			const char *end =
@@ -353,7 +356,7 @@ check_read_part(struct check *check, size_t origin, struct slice part)
 	size_t i = 0;
 
 	while (i < check->scheme->format_count &&
-		!shape_match(check->scheme->format[i], part, &held))
+		!shape_match(check->scheme->format[i], check->scheme->format_folds, part, &held))
 		i++;
 	if (i == check->scheme->format_count)
 		return;

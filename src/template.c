@@ -138,6 +138,7 @@ flush_literal(struct parser *parser)
 	return false;
 }
 
+/* {secret} and {signature} are last: only where a provider signs do they refer to anything. */
 static bool
 unknown_reference(struct parser *parser, struct slice name)
 {
@@ -146,8 +147,13 @@ unknown_reference(struct parser *parser, struct slice name)
 			(int)(name.len < 30 ? name.len : 30), name.data);
 
 	for (size_t i = 0; i < REFERENCE_COUNT && used < REASON_SIZE; i++)
-		used += (size_t)snprintf(
-			parser->reason + used, REASON_SIZE - used, " %s", references[i].written);
+		if (references[i].kind != TEMPLATE_SECRET &&
+			references[i].kind != TEMPLATE_SIGNATURE)
+			used += (size_t)snprintf(parser->reason + used, REASON_SIZE - used, " %s",
+				references[i].written);
+	if (used < REASON_SIZE)
+		snprintf(parser->reason + used, REASON_SIZE - used,
+			"; in a provider {secret} {signature}");
 	return false;
 }
 

@@ -116,6 +116,12 @@ no_hookcgi() { ! lab_processes | grep -E "bin/hookcgi|handlers/"; }
 	[ "$(cat "$LAB/run/file")" = precious ]
 }
 
+@test "a place that is none is a wrong call" {
+	run "$LAB/bin/hookcgi" serve --listen nowhere
+	[ "$status" -eq 2 ]
+	[[ "$output" == *"--listen needs unix:PATH"* ]]
+}
+
 @test "the listening socket is nobody's but the service's" {
 	local inode pid held=""
 	inode=$(awk -v path="$LAB/run/hookcgi.sock" '$8 == path { print $7; exit }' /proc/net/unix)

@@ -522,6 +522,40 @@ a_secret_that_is_no_key_is_refused_without_showing_it(void **state)
 	}
 }
 
+/* RFC 9110 section 11.1: the scheme's name is no part of the secret. */
+static void
+the_authorization_schemes_name_has_any_case(void **state)
+{
+	static const struct {
+		const char *algorithm;
+		const char *header;
+		enum signature_result expected;
+	} table[] = {
+		{ "bearer", "HTTP_AUTHORIZATION=bearer s3cret", SIGNATURE_VALID },
+		{ "bearer", "HTTP_AUTHORIZATION=BEARER s3cret", SIGNATURE_VALID },
+		{ "bearer", "HTTP_AUTHORIZATION=Bearer S3cret", SIGNATURE_WRONG },
+		{ "bearer", "HTTP_AUTHORIZATION=Bearer", SIGNATURE_MALFORMED },
+		{ "bearer", "HTTP_AUTHORIZATION=Basic s3cret", SIGNATURE_MALFORMED },
+		{ "basic", "HTTP_AUTHORIZATION=basic czNjcmV0", SIGNATURE_VALID },
+		{ "basic", "HTTP_AUTHORIZATION=basic CZNJCMV0", SIGNATURE_WRONG },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+		struct provider *provider = compile(
+			(struct provider_options){ .main = { .algorithm = table[i].algorithm } });
+		const struct config_secret secret = secret_of("s3cret");
+		char reason[256] = "";
+		struct verifier *verifier = verifier_new(provider, &secret, 1, reason);
+		struct signature_report report;
+		assert_non_null(verifier);
+		assert_int_equal(
+			verify(verifier, TEXTS(table[i].header), "", &report), table[i].expected);
+		verifier_free(verifier);
+		provider_free(provider);
+	}
+}
+
 static void
 unsigned_needs_neither_secret_nor_signature(void **state)
 {
@@ -745,6 +779,7 @@ main(void)
 		cmocka_unit_test(time_and_id_that_had_to_be_made_are_not_left),
 		cmocka_unit_test(a_signature_in_a_body_that_cannot_be_read_is_missing),
 		cmocka_unit_test(a_secret_that_is_no_key_is_refused_without_showing_it),
+		cmocka_unit_test(the_authorization_schemes_name_has_any_case),
 		cmocka_unit_test(unsigned_needs_neither_secret_nor_signature),
 		cmocka_unit_test(every_result_has_its_own_reason),
 		cmocka_unit_test(a_fresh_id_is_made_where_it_is_signed),
