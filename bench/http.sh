@@ -20,16 +20,17 @@ pids=()
 stop() {
 	[ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null
 	# They do not end on TERM, as libfcgi programs do not.
-	pkill -KILL -f "^$lab/(null|reference)" || :
+	pkill -KILL -f "^$lab/(null|reference|bare-hmac)" || :
 	wait 2>/dev/null
 	rm -rf "$lab"
 }
 trap stop EXIT
 trap 'exit 1' INT TERM
 
-make -s build/hookcgi || exit 1
+make -s build/hookcgi build/bench/spawn || exit 1
 cc -O2 -pthread -o "$lab/null" bench/null.c -lfcgi || exit 1
 cc -O2 -pthread -o "$lab/reference" bench/reference.c -lfcgi -lyajl -lcrypto || exit 1
+cc -O2 -pthread -DWITHOUT_PARSE -o "$lab/bare-hmac" bench/reference.c -lfcgi -lcrypto || exit 1
 
 # Bodies: 2 KB and 1 MB of JSON as GitHub sends it.
 secret=0123456789abcdef0123456789abcdef
@@ -116,6 +117,8 @@ fastcgi.server = (
   "/null"  => (( "bin-path" => "$lab/null", "socket" => "$lab/null.sock", "check-local" => "disable", "max-procs" => 1 )),
   "/reference" => (( "bin-path" => "$lab/reference", "socket" => "$lab/reference.sock", "check-local" => "disable",
                  "max-procs" => 1, "bin-environment" => ( "SECRET" => "$secret" ) )),
+  "/bare-hmac" => (( "bin-path" => "$lab/bare-hmac", "socket" => "$lab/bare-hmac.sock", "check-local" => "disable",
+                 "max-procs" => 1, "bin-environment" => ( "SECRET" => "$secret" ) )),
   "/hooks" => (( "bin-path" => "$top/build/hookcgi", "socket" => "$lab/hookcgi.sock", "check-local" => "disable",
                  "max-procs" => 1, "bin-environment" => ( "HOOKCGI_CONFIG" => "$lab/hookcgi.conf" ) )),
   ".php"   => (( "socket" => "$lab/php.sock", "check-local" => "disable" )) )
@@ -132,11 +135,15 @@ for _ in $(seq 100); do
 done
 
 measure() { # URL BODY HEADERS -> "req/s errors p50 p99"
+	if [ "$1" = spawn ]; then # not over HTTP: the bare system calls
+		build/bench/spawn --floor $((SECONDS_EACH * 1000))
+		return
+	fi
 	BODY=$2 HEADERS=$3 wrk -t1 -c"$CONNECTIONS" -d"${SECONDS_EACH}s" -s bench/post.lua \
 		"http://127.0.0.1:$PORT$1" | sed -n 's/^RESULT //p'
 }
 
-median() { sort -n | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+median() { sort -n | awk '{ v[NR] = $1 } END { if (NR) print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
 run_case() { # CASE BODY HEADERS EXPECTED-STATUS target=url…
 	local case=$1 body=$2 headers=$3 expected=$4
@@ -146,6 +153,7 @@ run_case() { # CASE BODY HEADERS EXPECTED-STATUS target=url…
 	while read -r line; do header_words+=(-H "$line"); done <<<"$headers"
 	for target; do
 		url=${target#*=}
+		[ "$url" != spawn ] || continue
 		status=$(curl -s -o /dev/null -w '%{http_code}' --data-binary @"$body" -H 'Expect:' \
 			"${header_words[@]}" "http://127.0.0.1:$PORT$url")
 		case "$target:$status" in
@@ -168,8 +176,11 @@ run_case() { # CASE BODY HEADERS EXPECTED-STATUS target=url…
 		p99=$(awk -v n="$name" '$2 == n { print $6 }' "$lab/rows" | median)
 		ratio=$(awk -v n="$name" '$2 == "null" { base[$1] = $3 } $2 == n { mine[$1] = $3 }
 			END { for (r in mine) printf "%.4f\n", mine[r] / base[r] }' "$lab/rows" | median)
-		printf '%-8s %-10s %9.0f req/s   %.3f of null   p50 %.2f ms   p99 %.2f ms\n' \
-			"$case" "$name" "$rate" "$ratio" "$p50" "$p99"
+		local floor
+		floor=$(awk -v n="$name" '$2 == "floor" { base[$1] = $3 } $2 == n { mine[$1] = $3 }
+			END { for (r in mine) if (r in base) printf "%.4f\n", mine[r] / base[r] }' "$lab/rows" | median)
+		printf '%-8s %-10s %9.0f req/s   %.3f of null   p50 %.2f ms   p99 %.2f ms%s\n' \
+			"$case" "$name" "$rate" "$ratio" "$p50" "$p99" "${floor:+   $floor of floor}"
 	done
 }
 
@@ -185,12 +196,12 @@ X-Hub-Signature-256: sha256=0000000000000000000000000000000000000000000000000000
 
 for case in $cases; do
 	case $case in
-	reject) run_case reject "$small" "$bad" 401 null=/null reference=/reference hookcgi=/hooks/ignore \
+	reject) run_case reject "$small" "$bad" 401 null=/null bare-hmac=/bare-hmac hookcgi=/hooks/ignore \
 		${has_webhook:+webhook=/webhook/ignore} ${has_php:+php-fpm=/php/hook.php} ;;
 	ignore) run_case ignore "$small" "$good_small" 200 null=/null reference=/reference hookcgi=/hooks/ignore \
 		${has_php:+php-fpm=/php/hook.php} ;;
-	large) run_case large "$large" "$good_large" 200 null=/null hookcgi=/hooks/large ;;
-	wait) run_case wait "$small" "$good_small" 200 null=/null hookcgi=/hooks/wait \
+	large) run_case large "$large" "$good_large" 200 null=/null bare-hmac=/bare-hmac hookcgi=/hooks/large ;;
+	wait) run_case wait "$small" "$good_small" 200 null=/null floor=spawn hookcgi=/hooks/wait \
 		${has_webhook:+webhook=/webhook/ignore} ${has_php:+php-fpm=/php/hook.php?wait} ;;
 	*) echo "unknown case $case" >&2 ;;
 	esac

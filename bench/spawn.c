@@ -10,12 +10,14 @@
  * Printed are runs a second, and the ratios of the medians to that of the floor.
  *
  *   build/bench/spawn [ROUNDS [MILLISECONDS]]
+ *   build/bench/spawn --floor MILLISECONDS     the floor once, as a line of bench/http.sh
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,17 +226,23 @@ int
 main(int argc, char **argv)
 {
 	static double bare[ROUNDS_MAX], handler[ROUNDS_MAX], runner[ROUNDS_MAX];
-	int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 7;
+	bool floor_only = argc == 3 && strcmp(argv[1], "--floor") == 0;
+	int rounds = argc > 1 && !floor_only ? (int)strtol(argv[1], NULL, 10) : 7;
 	int i;
 	double base;
 
+	memset(body, 'x', sizeof body);
 	if (argc > 2)
 		slice_us = strtol(argv[2], NULL, 10) * 1000;
 	if (rounds < 1 || rounds > ROUNDS_MAX || slice_us < 1000) {
 		fprintf(stderr, "usage: spawn [ROUNDS [MILLISECONDS]]\n");
 		return 2;
 	}
-	memset(body, 'x', sizeof body);
+	signal(SIGPIPE, SIG_IGN);
+	if (floor_only) {
+		printf("%.1f 0 0 0\n", rate_in_threads(floor_once, SPAWNERS));
+		return 0;
+	}
 	if (!runner_start())
 		return 1;
 	for (i = 0; i < rounds; i++) {
