@@ -32,7 +32,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wswi
 	-Wformat=2 -Wwrite-strings -Wpointer-arith -Wundef -Werror
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DHOOKCGI_VERSION='"$(VERSION)"' -pthread -Isrc \
 	$(WARNINGS) $(HARDENING) $(SANFLAGS) $(CFLAGS)
-LIBS = -lfcgi -lconfuse -lyajl -lcrypto
+LIBS = -lfcgi -lconfuse -lyajl -lcrypto -lsqlite3
 
 SRC = $(sort $(wildcard src/*.c))
 OBJ = $(SRC:src/%.c=$(BUILD)/%.o) $(BUILD)/provider_builtin.o
@@ -78,7 +78,8 @@ $(BUILD) $(BUILD)/unit $(BUILD)/bench:
 # The same program as one file that needs nothing on the host: see DESIGN.md
 # for what a static program must not do (NSS, dlopen). The linker would warn of library functions
 # that need them, which are linked in and never called.
-STATIC_LIBS = -l:libfcgi.a -l:libconfuse.a -l:libyajl_s.a -l:libcrypto.a -ldl
+STATIC_LIBS = -l:libfcgi.a -l:libconfuse.a -l:libyajl_s.a -l:libcrypto.a -l:libsqlite3.a \
+	-lm -ldl
 
 static: needs-build
 	@$(MAKE) build/hookcgi-static
@@ -130,10 +131,10 @@ lint-here: $(BUILD)/provider_builtin.c
 	for page in man/*; do mandoc -T lint -W warning "$$page" || exit 1; done
 
 # What bench/ needs besides the program itself.
-bench: $(BUILD)/hookcgi build/hookcgi-static $(BUILD)/bench/spawn
+bench: $(BUILD)/hookcgi build/hookcgi-static $(BUILD)/bench/spawn $(BUILD)/bench/timing
 
-$(BUILD)/bench/spawn: bench/spawn.c $(LIB_OBJ) | $(BUILD)/bench
-	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(HARDENING_LD) -Wl,--as-needed $(LIBS)
+$(BUILD)/bench/%: bench/%.c $(LIB_OBJ) | $(BUILD)/bench
+	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(HARDENING_LD) -Wl,--as-needed $(LIBS) -lm
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \

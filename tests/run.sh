@@ -21,14 +21,14 @@ for file; do
 	case "$file" in
 	*.d) continue ;;
 	*.bats)
-		timeout 600 bats --tap "$file" >"$output" 2>&1
+		timeout -k 10 600 bats --tap "$file" >"$output" 2>&1
 		status=$?
 		good=$(grep '^ok ' "$output" | grep -vc ' # skip' || :)
 		skip=$(count '^ok .* # skip')
 		bad=$(count '^not ok ')
 		;;
 	*)
-		timeout 300 "$file" >"$output" 2>&1
+		timeout -k 10 300 "$file" >"$output" 2>&1
 		status=$?
 		good=$(count '^\[       OK \]')
 		skip=$(count '^\[  SKIPPED \]')
