@@ -9,10 +9,12 @@ cd "$(dirname "$0")/.."
 order="alloc buf text log
 crypto leaf json form
 message template provider_builtin provider safety settings config config_load
+store store_sqlite tally wake intake envelope
 signature handshake run runner handler http http_exchange responder listen
-service receive
-endpoint cli
-cli_check cli_serve cli_provider cli_secret cli_sign cli_get
+service receive worker
+endpoint cli cli_ledger
+cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_get
+cli_list cli_show cli_replay cli_refused cli_stats cli_prune
 main"
 
 # library header, and the file that may include it
@@ -54,9 +56,9 @@ for file in src/*.c src/*.h; do
 			fault "$file includes ${pair%%:*}, which only ${pair##*:} may"
 		fi
 	done
-	if [ "$name" != run ] && [ "$name" != runner ] &&
+	if [ "$name" != run ] && [ "$name" != runner ] && [ "$name" != worker ] &&
 		grep -Eq '(^|[^a-z_])(v?fork|posix_spawnp?|popen|system)\(' "$file"; then
-		fault "$file starts processes: only run and runner may"
+		fault "$file starts processes: only run, runner and worker may"
 	fi
 done
 
