@@ -8,8 +8,8 @@
 #     run      = {"/usr/local/lib/hooks/retry-later.sh", "/srv/archive"}
 # }
 #
-# Exit 0: done. Exit 75: not now; the sender is answered 503 and tries again
-# later, if it is one that does. Anything else: failed, answered 500.
+# Exit 0: done. Exit 75: not now, to be tried again
+# later, by the queue, or by the sender where it waits. Anything else failed and is tried again too.
 set -eu
 
 # The archive is a mounted disk; not there, or nearly full, is no reason to lose

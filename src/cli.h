@@ -27,6 +27,13 @@ struct cli_command {
 
 extern const struct cli_command cli_check;
 extern const struct cli_command cli_serve;
+extern const struct cli_command cli_worker;
+extern const struct cli_command cli_list;
+extern const struct cli_command cli_show;
+extern const struct cli_command cli_replay;
+extern const struct cli_command cli_refused;
+extern const struct cli_command cli_stats;
+extern const struct cli_command cli_prune;
 extern const struct cli_command cli_provider;
 extern const struct cli_command cli_secret;
 extern const struct cli_command cli_sign;

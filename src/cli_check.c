@@ -6,8 +6,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "alloc.h"
 #include "endpoint.h"
 #include "signature.h"
+#include "store.h"
+#include "tally.h"
 
 static void
 print_list(const char *label, char *const *items, size_t count)
@@ -94,6 +97,14 @@ print_endpoint(const struct config *config, const struct config_endpoint *endpoi
 	for (size_t i = 0; i < endpoint->rule_count; i++)
 		print_run("on", &endpoint->rules[i]);
 	print_run("runs", &endpoint->run);
+	if (endpoint->mode == CONFIG_MODE_QUEUE)
+		printf("    %-9s answers when the event is on disk; runs %u at once, %u retries, "
+		       "the "
+		       "first after %lld s\n",
+			"queue", endpoint->concurrency, endpoint->retries,
+			(long long)endpoint->backoff_ms / 1000);
+	else
+		printf("    %-9s runs while the sender waits, answers with the result\n", "wait");
 	printf("    %-9s body up to %zu bytes, handler up to %lld s, then TERM and after %lld s "
 	       "KILL\n",
 		"limits", endpoint->body_limit, (long long)endpoint->timeout_ms / 1000,
@@ -110,12 +121,73 @@ print_protections(void)
 	bool proc = access("/proc/self/stat", R_OK) == 0;
 	printf("protections\n"
 	       "  core dumps off, other processes of this user cannot read the program's memory\n"
-	       "  handlers: own session, three descriptors, an environment built from nothing\n"
+	       "  handlers: own process group, three descriptors, an environment built from "
+	       "nothing\n"
 	       "  a timeout ends %s\n",
 		reaper && proc ? "everything the handler started, also what left its session"
 			       : "the handler's session only (no readable /proc here)");
 	if (geteuid() == 0)
 		puts("  running as root: a web server's user will need to read the same files");
+}
+
+/* Its folder must take a new file; one that is missing must have one above it that takes a folder. */
+static bool
+can_be_made(const char *database)
+{
+	char *folder = xmemdup0(database, (size_t)(strrchr(database, '/') - database));
+	char *slash = strrchr(folder, '/');
+	if (access(folder, F_OK) != 0 && slash != NULL)
+		*slash = '\0';
+	bool can = access(folder[0] != '\0' ? folder : "/", W_OK | X_OK) == 0;
+	free(folder);
+	return can;
+}
+
+/* Where events are kept. Returns false when they cannot be. */
+static bool
+print_store(const struct config *config)
+{
+	char reason[256];
+	int64_t last_id = 0;
+	if (config->store == NULL) {
+		puts("store none: handlers run while the sender waits, nothing is kept");
+		return true;
+	}
+	printf("store %s\n", config->store);
+	if (access(config->store, F_OK) != 0) {
+		bool can = can_be_made(config->store);
+		puts(can ? "  made with the first event" : "  NOT USABLE, events are answered 503");
+		if (!can)
+			fprintf(stderr,
+				"%s: the database cannot be made: create its folder for this "
+				"user (mode 0700) or name another in store\n",
+				config->store);
+		return can;
+	}
+	struct store *store = store_new(config->store);
+	bool usable = store_ready(store) == STORE_OK && store_last_id(store, &last_id) == STORE_OK;
+	if (usable)
+		printf("  %s\n", store_journal(store));
+	else
+		fprintf(stderr, "%s: %s\n", config->store, store_reason(store));
+	store_free(store);
+	struct tally *tally = usable ? tally_open(config->store, reason) : NULL;
+	int64_t acknowledged = tally_acknowledged(tally);
+	tally_close(tally);
+	if (usable && acknowledged > last_id) {
+		fprintf(stderr,
+			"%s: events up to number %lld were acknowledged, but the database ends "
+			"with %lld: it was damaged or replaced by an older copy, events "
+			"are lost. When you have seen to it, remove %s-tally\n",
+			config->store, (long long)acknowledged, (long long)last_id, config->store);
+		usable = false;
+	}
+	printf("  worker %s, %u runners; events kept %lld h, bodies of done ones %lld h\n",
+		config->worker_auto ? "started by the endpoint where none is"
+				    : "not started by the endpoint",
+		config->runners, (long long)config->keep_ms / 3600000,
+		(long long)config->keep_body_ms / 3600000);
+	return usable;
 }
 
 /* Faults first go to standard error, where file:line is what editors look for. */
@@ -157,8 +229,10 @@ check(const char *path)
 	size_t warnings = 0;
 	print_faults(config, &faults, &warnings);
 	if (usable) {
-		printf("  log %s (%s), store %s, %u requests at once\n", config->log,
-			config->log_json ? "json" : "text", config->store, config->threads);
+		printf("  log %s (%s), %u requests at once\n", config->log,
+			config->log_json ? "json" : "text", config->threads);
+		if (!print_store(config))
+			faults++;
 		printf("endpoints\n");
 		for (size_t i = 0; i < config->endpoint_count; i++)
 			if (!print_endpoint(config, &config->endpoints[i]) &&

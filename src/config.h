@@ -68,9 +68,12 @@ struct config_endpoint {
 	int64_t timeout_ms;
 	int64_t grace_ms;  /* between TERM and KILL */
 	size_t body_limit; /* bytes */
-	unsigned retries;  /* read now, obeyed by the queue */
+	unsigned retries;  /* more attempts after the first */
 	int64_t backoff_ms;
 	unsigned concurrency;
+	unsigned rate; /* requests in rate_ms; 0: any number */
+	int64_t rate_ms;
+	unsigned queue_limit; /* queued events from which on it answers 503 */
 };
 
 enum config_severity { CONFIG_FAULT, CONFIG_WARNING };
@@ -94,8 +97,13 @@ struct config_watch {
 
 struct config {
 	char *path;
-	char *store; /* "none" */
-	char *log;   /* "stderr", "syslog", "file:PATH" (absolute) */
+	char *store; /* the database's absolute path; NULL: "none" */
+	unsigned store_line;
+	bool worker_auto;     /* the endpoint starts a worker where none is */
+	unsigned runners;     /* processes of the worker */
+	int64_t keep_ms;      /* done and dead events */
+	int64_t keep_body_ms; /* bodies of done ones */
+	char *log;            /* "stderr", "syslog", "file:PATH" (absolute) */
 	bool log_json;
 	unsigned threads;                  /* most requests at once in one FastCGI process */
 	int64_t read_timeout_ms;           /* a whole request must have arrived by then */

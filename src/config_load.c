@@ -88,12 +88,17 @@ static const struct settings_allowed on_options[] = { { LIST("run") }, { .name =
 static const struct settings_allowed endpoint_options[] = { { TEXT("provider") },
 	{ LIST("secret") }, { LIST("events") }, { LIST("run") }, { TEXT("mode") },
 	{ TEXT("timeout") }, { TEXT("grace") }, { TEXT("retries") }, { TEXT("backoff") },
-	{ TEXT("concurrency") }, { TEXT("stdin") }, { LIST("env") }, { LIST("headers") },
-	{ TEXT("body_limit") }, { TEXT("dedupe") }, { TEXT("reply") }, { TEXT("reply_type") },
-	{ TEXT("directory") }, { TEXT("url") }, { BLOCK("on", on_options) }, { .name = NULL } };
+	{ TEXT("concurrency") }, { TEXT("rate") }, { TEXT("queue_limit") }, { TEXT("stdin") },
+	{ LIST("env") }, { LIST("headers") }, { TEXT("body_limit") }, { TEXT("dedupe") },
+	{ TEXT("reply") }, { TEXT("reply_type") }, { TEXT("directory") }, { TEXT("url") },
+	{ BLOCK("on", on_options) }, { .name = NULL } };
 
 static const struct settings_allowed file_options[] = {
 	{ TEXT("store") },
+	{ TEXT("worker") },
+	{ TEXT("runners") },
+	{ TEXT("keep") },
+	{ TEXT("keep_body") },
 	{ TEXT("log") },
 	{ TEXT("log_format") },
 	{ TEXT("threads") },
@@ -967,11 +972,43 @@ static void
 load_mode(const struct section *section)
 {
 	static const char *const modes[] = { "wait", "queue", NULL };
-	section->endpoint->mode =
-		(enum config_mode)choice_value(section, "mode", modes, CONFIG_MODE_WAIT);
-	if (section->endpoint->mode == CONFIG_MODE_QUEUE)
+	bool stored = section->loader->config->store != NULL;
+	section->endpoint->mode = (enum config_mode)choice_value(
+		section, "mode", modes, stored ? CONFIG_MODE_QUEUE : CONFIG_MODE_WAIT);
+	if (section->endpoint->mode == CONFIG_MODE_QUEUE && !stored)
 		fault(section, settings_line(section->block, "mode"),
-			"mode = \"queue\" is not in this version: write mode = \"wait\"");
+			"mode = \"queue\" needs a store: name one (store = \"sqlite:PATH\") or "
+			"write mode = \"wait\"");
+}
+
+/* "100/m": so many requests in a second, minute, hour or day. */
+static void
+load_rate(const struct section *section)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = { { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
+	const char *text = settings_text(section->block, "rate");
+	const char *slash = text != NULL ? strchr(text, '/') : NULL;
+	uint64_t count = 0;
+	if (text == NULL || strcmp(text, "none") == 0)
+		return;
+	if (slash != NULL &&
+		text_parse_number(
+			(struct slice){ text, (size_t)(slash - text) }, 1000000, &count) &&
+		count > 0) {
+		for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+			if (strcmp(slash + 1, units[i].unit) == 0) {
+				section->endpoint->rate = (unsigned)count;
+				section->endpoint->rate_ms = units[i].ms;
+				return;
+			}
+	}
+	fault(section, settings_line(section->block, "rate"),
+		"rate = \"%s\" is not a number of requests in a time: write \"10/s\", \"100/m\", "
+		"\"1000/h\" or \"none\"",
+		text);
 }
 
 static void
@@ -985,6 +1022,8 @@ load_limits(const struct section *section)
 	endpoint->backoff_ms = duration_value(section, "backoff", "1s", "1d", "10s");
 	endpoint->retries = number_value(section, "retries", 0, 1000, 8);
 	endpoint->concurrency = number_value(section, "concurrency", 1, 1000, 1);
+	endpoint->queue_limit = number_value(section, "queue_limit", 1, 100000000, 100000);
+	load_rate(section);
 	endpoint->body_limit =
 		size_value(section, "body_limit", (size_t)1 << 30, "1G", (size_t)1 << 20);
 	endpoint->stdin_kind =
@@ -1090,16 +1129,42 @@ load_log(const struct section *section)
 			config->log);
 }
 
+/* Where events are kept when the file does not say: for the system's configuration where
+ * systems keep such data, else in a folder beside the file. */
+static char *
+default_store(const struct config *config)
+{
+	if (strncmp(config->path, "/etc/", 5) == 0)
+		return xstrdup("/var/lib/hookcgi/hookcgi.db");
+	return absolute_path(config, "data/hookcgi.db");
+}
+
+static void
+load_store(const struct section *section)
+{
+	static const char *const workers[] = { "auto", "off", NULL };
+	struct config *config = section->loader->config;
+	const char *store = settings_text(section->block, "store");
+	config->store_line = settings_line(section->block, "store");
+	if (store == NULL)
+		config->store = default_store(config);
+	else if (strncmp(store, "sqlite:", 7) == 0 && store[7] != '\0')
+		config->store = absolute_path(config, store + 7);
+	else if (strcmp(store, "none") != 0)
+		fault(section, config->store_line,
+			"store = \"%s\" is not known: write \"sqlite:PATH\" or \"none\"", store);
+	config->worker_auto = choice_value(section, "worker", workers, 0) == 0;
+	config->runners = number_value(section, "runners", 1, 64, 4);
+	config->keep_ms = duration_value(section, "keep", "1h", "3650d", "30d");
+	config->keep_body_ms = duration_value(section, "keep_body", "0", "3650d", "7d");
+}
+
 static void
 load_top(struct loader *loader)
 {
 	struct config *config = loader->config;
 	const struct section section = { loader, loader->root, NULL };
-	const char *store = settings_text(loader->root, "store");
-	config->store = xstrdup(store != NULL ? store : "none");
-	if (strcmp(config->store, "none") != 0)
-		fault(&section, settings_line(loader->root, "store"),
-			"store = \"%s\" is not in this version: write store = \"none\"", store);
+	load_store(&section);
 	load_log(&section);
 	config->threads = number_value(&section, "threads", 1, 512, 64);
 	config->read_timeout_ms = duration_value(&section, "read_timeout", "1s", "10m", "20s");

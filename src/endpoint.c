@@ -10,12 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "responder.h"
+#include "alloc.h"
 #include "http.h"
+#include "intake.h"
 #include "receive.h"
+#include "responder.h"
 #include "run.h"
 #include "runner.h"
 #include "service.h"
+#include "worker.h"
 
 /* When no configuration can be read at the start. */
 #define DEFAULT_THREADS 64
@@ -42,13 +45,7 @@ endpoint_protect(void)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a full quota is an error to handle, not a death */
 	umask(077);
-	/* A later open() must never become a standard stream by accident. */
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
+	run_fill_standard();
 }
 
 static atomic_bool lost;
@@ -60,6 +57,33 @@ run_in_runner(const struct run_spec *spec, struct run_result *result)
 	/* A threaded process cannot have a new nursery: finish, and be started again. */
 	if (runner_lost() && !atomic_exchange(&lost, true))
 		kill(getpid(), SIGTERM);
+}
+
+/* A worker that the endpoint started goes when there was nothing to do for so long. */
+#define WORKER_IDLE_MS (10 * 60 * 1000)
+
+static int
+work(const char *config)
+{
+	const struct worker_options options = { .config = config, .idle_ms = WORKER_IDLE_MS };
+	endpoint_protect();
+	return worker_run(&options);
+}
+
+static void
+start_worker(const char *config)
+{
+	(void)runner_detach(config);
+}
+
+/* A CGI process answers first: the server waits for its end. */
+static char *wanted_worker; /* the configuration to start one with */
+
+static void
+want_worker(const char *config)
+{
+	if (wanted_worker == NULL)
+		wanted_worker = xstrdup(config);
 }
 
 /* What the configuration says about serving itself. Taken once, unlike all else in it. */
@@ -83,21 +107,30 @@ endpoint_serve_cgi(void)
 {
 	endpoint_protect();
 	service_open(NULL, true);
+	intake_setup(false, want_worker);
+	runner_set_detached(work);
 	struct receiver receiver = { run_handler };
 	struct http_limits limits = { 1, CGI_READ_TIMEOUT_MS, 0 };
-	return http_serve_cgi(&limits, receive, &receiver);
+	int status = http_serve_cgi(&limits, receive, &receiver);
+	intake_stop();
+	if (wanted_worker != NULL)
+		start_worker(wanted_worker);
+	return status;
 }
 
 int
 endpoint_serve_fastcgi(int listener, const char *config, int64_t stop_ms)
 {
 	endpoint_protect();
+	runner_set_detached(work);
 	if (!runner_start()) /* before secrets and threads: see runner.h */
 		return EXIT_FAILURE;
 	struct http_limits limits = read_limits(config);
 	limits.stop_ms = stop_ms;
 	struct receiver receiver = { run_in_runner };
+	intake_setup(true, start_worker);
 	int status = responder_serve(listener, &limits, receive, &receiver);
+	intake_stop();
 	runner_stop();
 	return atomic_load(&lost) ? EXIT_START_AGAIN : status;
 }

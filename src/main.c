@@ -16,6 +16,13 @@
 static const struct cli_command *const commands[] = {
 	&cli_check,
 	&cli_serve,
+	&cli_worker,
+	&cli_list,
+	&cli_show,
+	&cli_replay,
+	&cli_refused,
+	&cli_stats,
+	&cli_prune,
 	&cli_provider,
 	&cli_secret,
 	&cli_sign,

@@ -1,7 +1,7 @@
 /* receive.c - one request, from the web server's variables to the answer
  *
  * receive() is a straight line: find the endpoint, read the body, verify,
- * find out what it is, run, answer, log. Each step that cannot go on names one
+ * find out what it is, keep it or run it, answer, log. Each step that cannot go on names one
  * outcome; the table below is all there is to know about what a sender is
  * told. Nothing in front of verify() is stored or trusted, and what it costs is
  * one MAC over a bounded body.
@@ -14,8 +14,10 @@
 
 #include "config.h"
 #include "crypto.h"
+#include "envelope.h"
 #include "handler.h"
 #include "handshake.h"
+#include "intake.h"
 #include "log.h"
 #include "message.h"
 #include "service.h"
@@ -28,9 +30,16 @@
 #define VALUE_MAX 8192
 /* Bytes of a handshake's answer. */
 #define HANDSHAKE_ANSWER_MAX 4096
+/* From the start of a request to the last moment that a busy store is waited for: some senders wait 5 s. */
+#define STORE_WAIT_MS 4000
+/* What a sender is asked to wait for where nothing says more. */
+#define RETRY_AFTER_S 30
 
 enum outcome {
 	OUTCOME_ACCEPTED,
+	OUTCOME_DUPLICATE,
+	OUTCOME_REQUEUED,
+	OUTCOME_DEAD,
 	OUTCOME_IGNORED,
 	OUTCOME_HANDSHAKE,
 	OUTCOME_NOT_FOUND,
@@ -43,6 +52,8 @@ enum outcome {
 	OUTCOME_UNAUTHORIZED,
 	OUTCOME_UNUSABLE,
 	OUTCOME_MISCONFIGURED,
+	OUTCOME_TOO_MANY,
+	OUTCOME_QUEUE_FULL,
 	OUTCOME_UNAVAILABLE,
 	OUTCOME_FAILED,
 	OUTCOME_TRY_LATER,
@@ -56,6 +67,9 @@ static const struct {
 	bool retry_after; /* 503 is for senders that obey it */
 } outcomes[] = {
 	[OUTCOME_ACCEPTED] = { 200, "accepted", false },
+	[OUTCOME_DUPLICATE] = { 200, "duplicate", false },
+	[OUTCOME_REQUEUED] = { 200, "requeued", false },
+	[OUTCOME_DEAD] = { 200, "unusable", false }, /* kept: many senders never send again */
 	[OUTCOME_IGNORED] = { 200, "ignored", false },
 	[OUTCOME_HANDSHAKE] = { 200, "handshake", false },
 	[OUTCOME_NOT_FOUND] = { 404, "not_found", false },
@@ -68,6 +82,8 @@ static const struct {
 	[OUTCOME_UNAUTHORIZED] = { 401, "unauthorized", false },
 	[OUTCOME_UNUSABLE] = { 400, "unusable", false },
 	[OUTCOME_MISCONFIGURED] = { 503, "misconfigured", true },
+	[OUTCOME_TOO_MANY] = { 429, "too_many_requests", true },
+	[OUTCOME_QUEUE_FULL] = { 503, "queue_full", true },
 	[OUTCOME_UNAVAILABLE] = { 503, "unavailable", true },
 	[OUTCOME_FAILED] = { 500, "failed", false },
 	[OUTCOME_TRY_LATER] = { 503, "try_later", true },
@@ -83,6 +99,7 @@ struct request {
 	struct slice name;       /* the endpoint's, as asked for */
 	struct snapshot *snapshot;
 	const struct config_endpoint *endpoint;
+	struct intake *intake; /* NULL: nothing is kept */
 	const struct verifier *verifier;
 	bool verified;                /* a stranger could not have sent it */
 	const struct config_run *run; /* what the event type is wanted by */
@@ -93,7 +110,11 @@ struct request {
 	const char *reason;        /* for the log: why it ended as it did, or NULL */
 	char reason_made[256];     /* where reason is not a text that is there anyway */
 	struct http_answer answer; /* body and type, where not the outcome's own */
-	char status_text[64];
+	char status_text[96];
+	int64_t retry_after_s;
+	char retry_header[48];
+	int64_t delivery; /* our number for the event, 0: it has none */
+	unsigned attempt; /* the one that this process makes */
 	struct buf answer_body;
 	struct run_result result;
 };
@@ -105,6 +126,14 @@ elapsed_us(const struct timespec *since)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)(now.tv_sec - since->tv_sec) * 1000000 +
 	       (now.tv_nsec - since->tv_nsec) / 1000;
+}
+
+static int64_t
+monotonic_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static enum outcome
@@ -141,6 +170,8 @@ find_endpoint(struct request *request)
 	if (config == NULL)
 		return because(request, OUTCOME_MISCONFIGURED,
 			"no usable configuration: hookcgi check says why");
+	if (config->store != NULL)
+		request->intake = intake_of(config->store, config->path, config->worker_auto);
 	http_limit_read(request->exchange, config->read_timeout_ms);
 	if (text_is_name(request->name))
 		request->endpoint = config_find(config, request->name);
@@ -354,6 +385,85 @@ make_key(struct request *request)
 	return OUTCOME_ACCEPTED;
 }
 
+/* Not more requests than the endpoint is to take, whichever process they come to. */
+static enum outcome
+check_rate(struct request *request)
+{
+	const struct config_endpoint *endpoint = request->endpoint;
+	int64_t wait_ms = 0;
+	if (request->intake == NULL || endpoint->rate == 0 ||
+		tally_rate(intake_tally(request->intake), endpoint->name, endpoint->rate,
+			endpoint->rate_ms, monotonic_ms(), &wait_ms))
+		return OUTCOME_ACCEPTED;
+	request->retry_after_s = wait_ms / 1000 + 1;
+	return because(request, OUTCOME_TOO_MANY, "more requests than rate allows");
+}
+
+/* Put the event into the store. ACCEPTED and REQUEUED: it is there, in that state. */
+static enum outcome
+keep(struct request *request, enum store_state state, const char *reason)
+{
+	const struct message *message = &request->message;
+	const char *address = http_variable(request->exchange, "REMOTE_ADDR");
+	enum outcome outcome = OUTCOME_UNAVAILABLE;
+	struct buf variables;
+	buf_init(&variables, ENVELOPE_MAX);
+	if (!envelope_write(
+		    http_variables(request->exchange), request->endpoint->provider, &variables)) {
+		buf_free(&variables);
+		return because(request, OUTCOME_UNAVAILABLE, "no room to keep the headers");
+	}
+	struct store_event event = {
+		.endpoint = request->endpoint->name,
+		.provider = request->endpoint->provider->name,
+		.key = message->key,
+		.type = message->event,
+		.sender_id = message->id,
+		.received_ms = request->received_ms,
+		.remote = slice_of(address != NULL ? address : ""),
+		.variables = buf_slice(&variables),
+		.body = message->body,
+		.state = state,
+		.reason = reason,
+		.queue_limit = state == STORE_QUEUED ? request->endpoint->queue_limit : 0,
+	};
+	int64_t started_ms =
+		(int64_t)request->started.tv_sec * 1000 + request->started.tv_nsec / 1000000;
+	http_wait_begin(request->exchange);
+	enum store_result result = intake_put(
+		request->intake, &event, started_ms + STORE_WAIT_MS, request->reason_made);
+	http_wait_end(request->exchange);
+	buf_free(&variables);
+	if (result != STORE_OK)
+		return because(request, OUTCOME_UNAVAILABLE, request->reason_made);
+	request->delivery = event.id;
+	request->attempt = event.attempt;
+	switch (event.put) {
+	case STORE_ACCEPTED: outcome = OUTCOME_ACCEPTED; break;
+	case STORE_DUPLICATE: outcome = OUTCOME_DUPLICATE; break;
+	case STORE_REQUEUED: outcome = OUTCOME_REQUEUED; break;
+	case STORE_REFUSED: return because(request, OUTCOME_QUEUE_FULL, "queue_limit is reached");
+	}
+	return outcome;
+}
+
+/* Kept with its reason for a person to look at, since many senders never send again. */
+static enum outcome
+keep_unusable(struct request *request)
+{
+	char reason[256];
+	if (request->intake == NULL)
+		return OUTCOME_UNUSABLE;
+	snprintf(reason, sizeof reason, "%s", request->reason);
+	enum outcome outcome = make_key(request);
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = keep(request, STORE_DEAD, reason);
+	if (outcome != OUTCOME_ACCEPTED)
+		return outcome;
+	snprintf(request->reason_made, sizeof request->reason_made, "%s", reason);
+	return because(request, OUTCOME_DEAD, request->reason_made);
+}
+
 static void
 log_attempt(const struct request *request)
 {
@@ -375,7 +485,7 @@ log_attempt(const struct request *request)
 		LOG_SLICE("key", request->message.key),
 		LOG_TEXT("endpoint", request->endpoint->name),
 		LOG_SLICE("event", request->message.event),
-		LOG_NUMBER("attempt", 1),
+		LOG_NUMBER("attempt", request->attempt),
 		LOG_TEXT("end", end),
 		LOG_US("ms", result->duration_us),
 		LOG_SLICE("stderr", error),
@@ -418,7 +528,8 @@ run(struct request *request)
 		.message = &request->message,
 		.received_ms = request->received_ms,
 		.remote_address = address,
-		.attempt = 1,
+		.delivery = request->delivery,
+		.attempt = request->attempt,
 	};
 	struct handler_call call;
 	switch (handler_prepare(&event, &call, request->reason_made)) {
@@ -438,6 +549,64 @@ run(struct request *request)
 	handler_call_free(&call);
 	log_attempt(request);
 	return judge(request);
+}
+
+/* Record how the run that the sender waited for went. Whatever it is, the event is over: a retry is the
+ * sender's, and requeues a dead one. */
+static void
+settle(struct request *request, enum outcome outcome)
+{
+	static const char *const ends[] = { [RUN_EXITED] = "exit",
+		[RUN_SIGNALLED] = "signal",
+		[RUN_TIMED_OUT] = "timeout",
+		[RUN_NOT_STARTED] = "not started" };
+	const struct run_result *result = &request->result;
+	bool good = outcome == OUTCOME_ACCEPTED;
+	char reason[256];
+	const struct store_attempt attempt = {
+		.number = request->attempt,
+		.started_ms = request->received_ms,
+		.duration_us = result->duration_us,
+		.end = ends[result->end],
+		.code = result->code,
+		.reason = result->end == RUN_NOT_STARTED ? request->reason : NULL,
+		.output = buf_slice(&result->output),
+		.error = buf_slice(&result->error),
+		.output_cut = result->output_cut,
+		.error_cut = result->error_cut,
+	};
+	http_wait_begin(request->exchange);
+	enum store_result stored = intake_settle(request->intake, request->delivery, &attempt,
+		good ? STORE_DONE : STORE_DEAD, good ? NULL : request->reason, reason);
+	http_wait_end(request->exchange);
+	if (stored != STORE_OK)
+		log_message(LOG_LEVEL_ERROR, "store",
+			"event %lld: how its run ended could not be recorded: %s",
+			(long long)request->delivery, reason);
+}
+
+/* The sender waits: the event is kept as running, and then as what came of it. */
+static enum outcome
+run_kept(struct request *request)
+{
+	enum outcome outcome = keep(request, STORE_RUNNING, NULL);
+	if (outcome != OUTCOME_ACCEPTED && outcome != OUTCOME_REQUEUED)
+		return outcome;
+	outcome = run(request);
+	settle(request, outcome);
+	return outcome == OUTCOME_UNUSABLE ? OUTCOME_DEAD : outcome;
+}
+
+/* What sets everything in motion. */
+static enum outcome
+take(struct request *request)
+{
+	if (request->intake == NULL) {
+		request->attempt = 1;
+		return run(request);
+	}
+	return request->endpoint->mode == CONFIG_MODE_WAIT ? run_kept(request)
+							   : keep(request, STORE_QUEUED, NULL);
 }
 
 /* What the sender sees of a handler that exited with 0. */
@@ -469,6 +638,8 @@ decide(struct request *request)
 		outcome = verify(request, has_length);
 	if (outcome == OUTCOME_ACCEPTED)
 		outcome = identify(request);
+	if (outcome == OUTCOME_UNUSABLE)
+		outcome = keep_unusable(request);
 	if (outcome == OUTCOME_ACCEPTED && is_handshake(request, true))
 		outcome = OUTCOME_HANDSHAKE;
 	if (outcome == OUTCOME_ACCEPTED)
@@ -476,7 +647,9 @@ decide(struct request *request)
 	if (outcome == OUTCOME_ACCEPTED)
 		outcome = make_key(request);
 	if (outcome == OUTCOME_ACCEPTED)
-		outcome = run(request);
+		outcome = check_rate(request);
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = take(request);
 	if (outcome == OUTCOME_ACCEPTED)
 		reply_with_output(request);
 	return outcome;
@@ -500,13 +673,20 @@ compose_answer(struct request *request, enum outcome outcome)
 		} else if (success && request->endpoint->reply == CONFIG_REPLY_NONE) {
 			answer->content_type = NULL;
 		} else {
+			char id[32] = "";
+			if (request->delivery > 0)
+				snprintf(id, sizeof id, ",\"id\":%lld",
+					(long long)request->delivery);
 			snprintf(request->status_text, sizeof request->status_text,
-				"{\"status\":\"%s\"}\n", outcomes[outcome].word);
+				"{\"status\":\"%s\"%s}\n", outcomes[outcome].word, id);
 			answer->body = slice_of(request->status_text);
 		}
 	}
-	if (outcomes[outcome].retry_after)
-		answer->extra_headers = "Retry-After: 30\r\n";
+	if (outcomes[outcome].retry_after) {
+		snprintf(request->retry_header, sizeof request->retry_header,
+			"Retry-After: %lld\r\n", (long long)request->retry_after_s);
+		answer->extra_headers = request->retry_header;
+	}
 }
 
 static void
@@ -519,6 +699,8 @@ log_request(const struct request *request, enum outcome outcome)
 	if (name.len > 64)
 		name.len = 64;
 	bool success = outcomes[outcome].status == 200;
+	const struct log_field number = LOG_NUMBER("delivery", request->delivery);
+	const struct log_field none = LOG_TEXT("delivery", NULL);
 	struct log_field fields[] = {
 		LOG_SLICE("key", message->key),
 		LOG_SLICE("endpoint", name),
@@ -528,6 +710,7 @@ log_request(const struct request *request, enum outcome outcome)
 					    : NULL),
 		LOG_SLICE("event", message->event),
 		LOG_SLICE("id", message->id),
+		request->delivery > 0 ? number : none,
 		LOG_NUMBER("status", request->answer.status),
 		LOG_TEXT("reason", request->reason),
 		LOG_NUMBER("bytes", (int64_t)request->body.len),
@@ -538,10 +721,33 @@ log_request(const struct request *request, enum outcome outcome)
 		sizeof fields / sizeof fields[0]);
 }
 
+/* So that the operator can see why, long after: hookcgi refused. */
+static void
+note_refusal(const struct request *request)
+{
+	const char *address = http_variable(request->exchange, "REMOTE_ADDR");
+	struct tally_refusal refusal = {
+		.at_ms = request->received_ms,
+		.status = request->answer.status,
+		.repeated = 1,
+		.bytes = (uint32_t)request->body.len,
+	};
+	if (request->intake == NULL || refusal.status < 400)
+		return;
+	snprintf(refusal.endpoint, sizeof refusal.endpoint, "%.*s",
+		(int)(request->name.len < 64 ? request->name.len : 64), request->name.data);
+	snprintf(refusal.remote, sizeof refusal.remote, "%s", address != NULL ? address : "");
+	snprintf(refusal.reason, sizeof refusal.reason, "%s",
+		request->reason != NULL ? request->reason : "");
+	tally_refuse(intake_tally(request->intake), &refusal);
+}
+
 void
 receive(void *context, struct http_exchange *exchange)
 {
-	struct request request = { .receiver = context, .exchange = exchange };
+	struct request request = {
+		.receiver = context, .exchange = exchange, .retry_after_s = RETRY_AFTER_S
+	};
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &request.started);
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -552,6 +758,7 @@ receive(void *context, struct http_exchange *exchange)
 	compose_answer(&request, outcome);
 	/* First: in FastCGI the line goes to the server's error log with the answer. */
 	log_request(&request, outcome);
+	note_refusal(&request);
 	http_answer(exchange, &request.answer);
 
 	run_result_free(&request.result);

@@ -63,6 +63,12 @@ void run_result_free(struct run_result *result);
  */
 void run_handler(const struct run_spec *spec, struct run_result *result);
 
+/*
+ * Put something where a standard descriptor is closed, so that no file that is opened later becomes one:
+ * /dev/null, or, where there is none (an empty chroot), what can be neither read nor written.
+ */
+void run_fill_standard(void);
+
 /* Close every descriptor from lowest up. Async-signal-safe, works on any kernel. */
 void run_close_descriptors(int lowest);
 

@@ -53,6 +53,12 @@
 #define STALL_MAX_S 10              /* a runner that neither reads nor writes is broken */
 #define HEAP_STEP (128 * 1024)
 
+/* What the nursery is asked for. */
+struct nursery_request {
+	enum { NURSERY_RUNNER, NURSERY_DETACHED } kind;
+	char argument[PATH_MAX];
+};
+
 struct job_header {
 	uint32_t argument_count;
 	uint32_t variable_count;
@@ -304,6 +310,37 @@ runner_main(int socket)
  * The nursery's side
  */
 
+static void
+standard_close(void)
+{
+	int fd;
+
+	for (fd = 0; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	run_fill_standard();
+}
+
+static runner_detached *detached;
+
+/* Forked twice, so that it is the child of init and nobody has to wait for it. */
+__attribute__((noreturn)) static void
+detached_main(const char *argument)
+{
+	sigset_t none;
+	int signal_number;
+
+	setsid();
+	if (fork() != 0)
+		_exit(0);
+	for (signal_number = 1; signal_number < NSIG; signal_number++)
+		signal(signal_number, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	run_close_descriptors(STDERR_FILENO + 1);
+	standard_close();
+	_exit(detached(argument));
+}
+
 /* Nothing of the endpoint stays: no descriptor (one that keeps 0 open makes
  * lighttpd believe that the program still lives), no session, no mask. */
 static int
@@ -314,7 +351,6 @@ nursery_settle(int link)
 	const int kept = STDERR_FILENO + 1;
 	sigset_t none;
 	size_t i;
-	int fd;
 
 	for (i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		signal(ignored[i], SIG_IGN);
@@ -325,12 +361,7 @@ nursery_settle(int link)
 	if (link != kept && dup3(link, kept, O_CLOEXEC) < 0)
 		_exit(1);
 	run_close_descriptors(kept + 1);
-	for (fd = 0; fd < kept; fd++)
-		close(fd);
-	if (open("/dev/null", O_RDWR) == STDIN_FILENO) {
-		dup2(STDIN_FILENO, STDOUT_FILENO);
-		dup2(STDIN_FILENO, STDERR_FILENO);
-	}
+	standard_close();
 	/* A job of 2 MiB must not leave its pages in a runner: fixed thresholds
 	 * instead of glibc's, which grow with what is freed. */
 	mallopt(M_MMAP_THRESHOLD, HEAP_STEP);
@@ -341,7 +372,7 @@ nursery_settle(int link)
 __attribute__((noreturn)) static void
 nursery_main(int link)
 {
-	char request;
+	struct nursery_request request;
 	int socket;
 
 	link = nursery_settle(link);
@@ -349,6 +380,8 @@ nursery_main(int link)
 		socket = -1;
 		if (!socket_receive(link, &request, sizeof request, &socket))
 			_exit(0);
+		if (request.kind == NURSERY_DETACHED && detached != NULL && fork() == 0)
+			detached_main(request.argument);
 		if (socket >= 0 && fork() == 0) {
 			close(link);
 			runner_main(socket);
@@ -408,6 +441,40 @@ runner_start(void)
 	return true;
 }
 
+void
+runner_set_detached(runner_detached *function)
+{
+	detached = function;
+}
+
+bool
+runner_detach(const char *argument)
+{
+	struct nursery_request request = { .kind = NURSERY_DETACHED };
+	bool sent = true;
+	pid_t child;
+
+	snprintf(request.argument, sizeof request.argument, "%s", argument);
+
+	pthread_mutex_lock(&pool.lock);
+	bool from_nursery = pool.nursery >= 0;
+	if (from_nursery)
+		sent = socket_send(pool.nursery, &request, sizeof request, -1);
+	pthread_mutex_unlock(&pool.lock);
+	if (from_nursery)
+		return sent;
+	child = fork();
+	if (child == 0)
+		detached_main(argument);
+	if (child < 0) {
+		log_message(LOG_LEVEL_ERROR, "worker", "cannot be started: %s", strerror(errno));
+		return false;
+	}
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	return true;
+}
+
 bool
 runner_lost(void)
 {
@@ -440,6 +507,7 @@ runner_stop(void)
 static int
 runner_new(void)
 {
+	static const struct nursery_request request = { .kind = NURSERY_RUNNER };
 	const struct timeval stall = { .tv_sec = STALL_MAX_S };
 	int ends[2];
 
@@ -450,7 +518,7 @@ runner_new(void)
 	}
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof stall);
 	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof stall);
-	if (!socket_send(pool.nursery, "r", 1, ends[1])) {
+	if (!socket_send(pool.nursery, &request, sizeof request, ends[1])) {
 		log_message(LOG_LEVEL_ERROR, "runners",
 			"the process that starts runners is gone: %s", strerror(errno));
 		pool.lost = true;

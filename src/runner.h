@@ -21,6 +21,21 @@
  */
 bool runner_start(void);
 
+/* Something that runs on its own, such as the worker; what it returns is its exit status. */
+typedef int runner_detached(const char *argument);
+
+/*
+ * What runner_detach() runs. Before runner_start(), which hands it on.
+ */
+void runner_set_detached(runner_detached *function);
+
+/*
+ * Run it with this argument (shorter than PATH_MAX) in a process of its own: in a session of its own, with nothing of the caller but /dev/null at
+ * its first three descriptors and the default signals. From the nursery where there is one; else forked here, for
+ * which the process must be single-threaded. Does not wait for it. false: it could not be started (logged).
+ */
+bool runner_detach(const char *argument);
+
 /*
  * As run_handler(), in a runner; blocks the calling thread only. Idle runners
  * are used again; at most max_runners live at once and further callers wait.

@@ -18,7 +18,7 @@
 #include "alloc.h"
 #include "log.h"
 
-/* Half of the second that design.md gives a change to take effect. */
+/* Half of the second in which a change takes effect. */
 #define LOOK_INTERVAL_MS 500
 
 /* A file that was written to less than this ago may still be half there (an upload, an

@@ -3,8 +3,8 @@
 #
 # Starts lighttpd with lighttpd-conf/fastcgi.conf on 127.0.0.1:$PORT (8080),
 # sends each endpoint one rightly signed and one forged request, shows the
-# answers and what the handlers were given, and goes on serving until Ctrl-C (or
-# TERM). With DEMO_ONCE=1 it ends after the account. Everything lies in one
+# answers and what the handlers were given; then an event whose handler fails twice, a duplicate, a
+# replay and the ledger; and goes on serving until Ctrl-C (or TERM). With DEMO_ONCE=1 it ends after the account. Everything lies in one
 # folder under /tmp, which is removed in the end.
 set -eu
 
@@ -33,6 +33,18 @@ alive() {
 	return 1
 }
 
+# The worker that the endpoint started outlives the server: it is for the next one too.
+# shellcheck disable=SC2317
+end_workers() {
+	local proc
+	for proc in /proc/[0-9]*; do
+		if grep -qs '^hookcgi-worker' "$proc/comm" &&
+			{ tr '\0' ' ' <"$proc/cmdline"; } 2>/dev/null | grep -qF "$demo/"; then
+			kill -TERM "${proc#/proc/}" 2>/dev/null || true
+		fi
+	done
+}
+
 # shellcheck disable=SC2317
 clean_up() {
 	local tries=0
@@ -42,6 +54,7 @@ clean_up() {
 		wait "$server" 2>/dev/null || true
 	fi
 	if [ -n "$demo" ]; then
+		end_workers
 		while alive && [ $((tries += 1)) -le 100 ]; do sleep 0.1; done
 		rm -rf "$demo"
 	fi
@@ -54,11 +67,13 @@ listens() { (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 prepare() {
 	local name owner
 	demo=$(mktemp -d /tmp/hookcgi-demo.XXXXXX)
-	mkdir "$demo"/{etc,log,run,www}
+	mkdir "$demo"/{data,etc,log,run,www}
+	chmod 700 "$demo/data"
 	cp "$program" "$demo/hookcgi"
-	cp "$top/examples/demo/show-event.sh" "$demo/"
+	cp "$top"/examples/demo/{show-event,fail-twice}.sh "$demo/"
 	{
 		echo "log = \"file:$demo/log/hookcgi.log\""
+		echo "store = \"sqlite:$demo/data/hookcgi.db\""
 		for name in webconnex sixpark wootric digivault idfy; do
 			"$program" secret >"$demo/etc/$name.secret"
 			cat <<-CONF
@@ -69,8 +84,17 @@ prepare() {
 				}
 			CONF
 		done
+		cat <<-CONF
+			endpoint "flaky" {
+			    provider = "idfy"
+			    secret   = "file:idfy.secret"
+			    run      = {"$demo/fail-twice.sh", "$demo/log/events.log"}
+			    retries  = 5
+			    backoff  = "1s"
+			}
+		CONF
 	} >"$demo/etc/hookcgi.conf"
-	chmod 755 "$demo" "$demo/hookcgi" "$demo/show-event.sh"
+	chmod 755 "$demo" "$demo/hookcgi" "$demo"/*.sh
 	chmod 640 "$demo"/etc/*
 
 	# As on a real server: started as root, it serves as www-data.
@@ -89,7 +113,7 @@ prepare() {
 			owner=www-data
 			printf 'server.username = "%s"\nserver.groupname = "%s"\n' "$owner" "$owner"
 			chgrp "$owner" "$demo"/etc/*
-			chown "$owner" "$demo/log" "$demo/run"
+			chown "$owner" "$demo/data" "$demo/log" "$demo/run"
 		fi
 		echo "include \"$demo/etc/hooks-lighttpd.conf\""
 	} >"$demo/etc/lighttpd.conf"
@@ -125,6 +149,28 @@ send() {
 	printf '  %-14s %s  %s\n' "$what" "${answer##* }" "$(printf '%s' "${answer% *}" | tr '\n' ' ')"
 }
 
+# LINE TEXT: wait until the handlers' log has the text from that line on. They run after the answer.
+until_seen() {
+	local tries=0
+	until tail -n "+$1" "$demo/log/events.log" 2>/dev/null | grep -q "$2"; do
+		if [ $((tries += 1)) -gt 200 ]; then
+			cat "$demo/log/hookcgi.log" >&2
+			fail "no handler ran"
+		fi
+		sleep 0.1
+	done
+}
+
+# The ledger's command line, as the user that owns the store.
+ledger() {
+	if [ "$(id -u)" -eq 0 ]; then
+		setpriv --reuid=www-data --regid=www-data --init-groups -- \
+			"$demo/hookcgi" -c "$demo/etc/hookcgi.conf" "$@"
+	else
+		"$demo/hookcgi" -c "$demo/etc/hookcgi.conf" "$@"
+	fi
+}
+
 # NAME HEADER DIGEST PREFIX TYPE BODY [HEADER...]: the right one and the forged one.
 show() {
 	local name=$1 header=$2 digest=$3 prefix=$4 type=$5 body=$6 seen=0
@@ -134,6 +180,7 @@ show() {
 	echo "POST /hooks/$name"
 	send "$name" "rightly signed" "$body" "Content-Type: $type" \
 		"$header: $prefix$(signature "$digest" "$name" "$body")" "$@"
+	until_seen $((seen + 1)) "and on standard input"
 	tail -n "+$((seen + 1))" "$demo/log/events.log" | cut -c 1-110 | sed 's/^/      /'
 	send "$name" "forged" "$body" "Content-Type: $type" \
 		"$header: $prefix$(printf 'not the secret' | openssl dgst "-$digest" -r | cut -d' ' -f1)" "$@"
@@ -154,7 +201,35 @@ account() {
 		'{"id":"evt_1","type":"document_signed","accountId":"a-1"}'
 }
 
+# What the queue is for.
+queue_account() {
+	local body='{"id":"evt_7","type":"document_signed"}' seen id header
+	header="X-Idfy-Signature: $(signature sha256 idfy "$body")"
+	seen=$(wc -l <"$demo/log/events.log")
+	echo
+	echo "POST /hooks/flaky: answered when the event is on disk; its handler fails twice and is tried again"
+	send flaky "event" "$body" "Content-Type: application/json" "$header"
+	send flaky "the same again" "$body" "Content-Type: application/json" "$header"
+	until_seen $((seen + 1)) succeeded
+	tail -n "+$((seen + 1))" "$demo/log/events.log" | sed 's/^/      /'
+	id=$(ledger list --json --endpoint flaky --limit 1 | sed -n 's/^{"id":\([0-9]*\).*/\1/p')
+	echo
+	echo "hookcgi replay $id"
+	seen=$(wc -l <"$demo/log/events.log")
+	ledger replay "$id" | sed 's/^/  /'
+	until_seen $((seen + 1)) succeeded
+	tail -n "+$((seen + 1))" "$demo/log/events.log" | sed 's/^/      /'
+	echo
+	echo "hookcgi list"
+	ledger list | sed 's/^/  /'
+	echo
+	echo "hookcgi refused"
+	ledger refused --limit 3 | sed 's/^/  /'
+}
+
 what_next() {
+	local as=
+	[ "$(id -u)" -ne 0 ] || as='sudo -u www-data '
 	cat <<-TEXT
 
 		Serving until Ctrl-C. In another terminal:
@@ -164,6 +239,9 @@ what_next() {
 		    openssl dgst -sha256 -hmac "\$(cat $demo/etc/idfy.secret)" -r | cut -d' ' -f1)"
 
 		or the same in one:  echo "\$body" | $program -c $demo/etc/hookcgi.conf send idfy --url $url/idfy
+
+		  ${as}$demo/hookcgi -c $demo/etc/hookcgi.conf list --follow
+		                             what arrives; also show ID, replay ID, refused, stats
 
 		  $demo/log/hookcgi.log      every request and every run of a handler
 		  $demo/log/events.log       what the handlers were given
@@ -179,6 +257,7 @@ if listens; then fail "port $port on 127.0.0.1 is taken; choose another: make ru
 prepare
 serve
 account
+queue_account
 [ -z "${DEMO_ONCE:-}" ] || exit 0
 what_next
 wait "$server" || true

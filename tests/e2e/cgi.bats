@@ -148,8 +148,10 @@ answered() {
 	# shellcheck disable=SC2016 # not for this shell
 	for secret in '"env:HTTP_X_S"' '"${HTTP_X_S}"' '"${HTTP_X_S:-x}"' '${HTTP_X_S}' \
 		'"env:QUERY_STRING"' '{"file:idfy.secret", "env:REMOTE_USER"}'; do
-		endpoint idfy idfy "run = { \"$LAB/handlers/record\" }" "secret = $secret" \
-			>"$LAB/etc/chosen.conf"
+		{
+			echo 'store = "none"'
+			endpoint idfy idfy "run = { \"$LAB/handlers/record\" }" "secret = $secret"
+		} >"$LAB/etc/chosen.conf"
 		chmod 600 "$LAB/etc/chosen.conf"
 		chown "$LAB_USER" "$LAB/etc/chosen.conf"
 		cgi HOOKCGI_CONFIG="$LAB/etc/chosen.conf" HTTP_X_IDFY_SIGNATURE="$signed" \
@@ -161,6 +163,7 @@ answered() {
 @test "a log that cannot be opened is said once, and where the lines go instead" {
 	{
 		echo 'log = "file:/nonexistent/x.log"'
+		echo 'store = "none"'
 		endpoint idfy idfy "run = { \"$LAB/handlers/record\" }"
 	} >"$LAB/etc/nolog.conf"
 	chmod 600 "$LAB/etc/nolog.conf"

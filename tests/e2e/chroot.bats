@@ -10,13 +10,21 @@ setup_file() {
 	lab_open
 	JAIL=$LAB/jail
 	export JAIL
-	mkdir -p "$JAIL"/{etc,run,out}
+	mkdir -p "$JAIL"/{data,etc,run,out}
+	chmod 700 "$JAIL/data"
 	cp "$STATIC" "$JAIL/hookcgi"
 	static_handler
 	cp "$LAB/etc/idfy.secret" "$JAIL/etc/idfy.secret"
-	endpoint idfy idfy 'run = { "/handler" }' >"$JAIL/etc/hookcgi.conf"
+	{
+		echo 'store = "none"'
+		endpoint idfy idfy 'run = { "/handler" }'
+	} >"$JAIL/etc/hookcgi.conf"
+	{
+		echo 'store = "sqlite:/data/hookcgi.db"'
+		endpoint idfy idfy 'run = { "/handler" }'
+	} >"$JAIL/etc/queue.conf"
 	chmod 600 "$JAIL"/etc/*
-	chown -R "$LAB_USER" "$JAIL"/{etc,run,out}
+	chown -R "$LAB_USER" "$JAIL"/{data,etc,run,out}
 }
 
 teardown_file() { lab_close; }
@@ -57,7 +65,7 @@ took_effect() {
 }
 
 @test "nothing else is in there" {
-	[ "$(find "$JAIL" -type f | wc -l)" -eq 4 ]
+	[ "$(find "$JAIL" -type f | wc -l)" -eq 5 ] # two configurations
 	not ldd "$JAIL/hookcgi"
 }
 
@@ -80,6 +88,21 @@ took_effect() {
 	took_effect
 	jailed /hookcgi <<<'{"id":"evt_1","type":"document_signed","payload":{"n":8}}' >"$file"
 	grep -qE '^Status: 40[01]' "$file"
+}
+
+@test "as CGI with the queue, and the worker that it starts" {
+	local file=$BATS_TEST_TMPDIR/answer
+	variables=(HOOKCGI_CONFIG=/etc/queue.conf GATEWAY_INTERFACE=CGI/1.1 REQUEST_METHOD=POST
+		SERVER_PROTOCOL=HTTP/1.1 SCRIPT_NAME=/hooks PATH_INFO=/idfy CONTENT_TYPE=application/json
+		CONTENT_LENGTH="$(wc -c <"$(body)")" REMOTE_ADDR=127.0.0.1
+		HTTP_X_IDFY_SIGNATURE="$(signature sha256 idfy "$(body)")")
+	jailed /hookcgi <"$(body)" >"$file"
+	cat "$file"
+	grep -q '"status":"accepted","id":1' "$file"
+	wait_for 10 took_effect
+	stop "$(pgrep -x hookcgi-worker -U "$(id -u "$LAB_USER")" | while read -r pid; do
+		[ "$(readlink "/proc/$pid/root")" != "$JAIL" ] || echo "$pid"
+	done)"
 }
 
 @test "as FastCGI behind a real server" {

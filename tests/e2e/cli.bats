@@ -97,7 +97,7 @@ check_says() {
 	check_says 'endpoint "a" { provider = "idfy" secret = "file:idfy.secret" run = {"/nowhere/handler"} }' 0 "${at}1: warning: .*/nowhere/handler"
 	check_says "endpoint \"A b\" { provider = \"idfy\" secret = \"x\" $record }" 78 "${at}1:"
 	check_says "endpoint \"a\" { provider = \"idfy\" secret = \"file:idfy.secret\" $record timeout = \"soon\" }" 78 "${at}1: .*timeout"
-	check_says "endpoint \"a\" { provider = \"idfy\" secret = \"file:idfy.secret\" $record mode = \"queue\" }" 78 "${at}1: .*queue"
+	check_says $'store = "none"\n'"endpoint \"a\" { provider = \"idfy\" secret = \"file:idfy.secret\" $record mode = \"queue\" }" 78 "${at}2: .*queue"
 }
 
 @test "check ends with the number of warnings, and marks what cannot run" {

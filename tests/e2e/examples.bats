@@ -137,7 +137,11 @@ demo() {
 	cat "$TRY/demo"
 	[ "$(grep -c 'rightly signed 200' "$TRY/demo")" -eq 5 ]
 	[ "$(grep -c 'forged         401' "$TRY/demo")" -eq 5 ]
-	[ "$(grep -c 'handler for' "$TRY/demo")" -eq 5 ]
+	# Five, then one that fails twice and succeeds, and its replay.
+	[ "$(grep -c 'handler for' "$TRY/demo")" -eq 9 ]
+	[ "$(grep -c 'attempt [12] failed' "$TRY/demo")" -eq 2 ]
+	[ "$(grep -c 'attempt [34] succeeded' "$TRY/demo")" -eq 2 ]
+	grep -q 'the same again 200.*duplicate' "$TRY/demo"
 }
 
 @test "the demo serves until TERM, and leaves nothing" {

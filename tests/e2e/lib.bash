@@ -69,6 +69,22 @@ lab_processes() {
 	done
 }
 
+# The workers that the endpoint started stay when its server ends: they are for the next one too.
+lab_workers() {
+	local pid
+	for pid in $(lab_processes | cut -d' ' -f1); do
+		case "$(cat "/proc/$pid/comm" 2>/dev/null)" in hookcgi-worker) echo "$pid" ;; esac
+	done
+}
+lab_stop_workers() {
+	local pid
+	for pid in $(lab_workers); do stop "$pid"; done
+}
+lab_kill_workers() {
+	local pid
+	for pid in $(lab_workers); do kill -KILL "$pid"; done
+}
+
 # Has it ended? (A zombie has: in a container nobody may collect it.)
 gone() {
 	! grep -qs '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$1/status"
@@ -181,6 +197,7 @@ lab_config() {
 	chmod 600 "$LAB"/etc/*.secret
 	{
 		echo "log = \"file:$LAB/log/hookcgi.log\""
+		echo "store = \"${LAB_STORE:-none}\""
 		for name in $PROVIDERS; do
 			endpoint "$name" "$name" "run = { \"$LAB/handlers/record\" }" \
 				'headers = { "X-Extra" }'

@@ -170,7 +170,7 @@ everything_that_is_written_is_there(void **state)
 	     "  on \"re?und.*\" { run = {\"run.sh/\"}\n run = {\"./run.sh\", 'a'} }\n"
 	     "}\n");
 	assert_true(usable);
-	assert_string_equal(config->store, "none");
+	assert_null(config->store);
 	assert_true(config->log_json);
 	assert_int_equal(config->threads, 8);
 	assert_int_equal(config->read_timeout_ms, 5000);
@@ -237,14 +237,22 @@ what_is_left_out_has_a_default(void **state)
 	     "}\n");
 	expect_fine();
 	const struct config_endpoint *e = endpoint("a");
-	assert_string_equal(config->store, "none");
+	char store[PATH_MAX];
+	snprintf(store, sizeof store, "%s/data/hookcgi.db", folder);
+	assert_string_equal(config->store, store);
+	assert_true(config->worker_auto);
+	assert_int_equal(config->runners, 4);
+	assert_int_equal(config->keep_ms, INT64_C(30) * 86400000);
+	assert_int_equal(config->keep_body_ms, 7 * 86400000);
+	assert_int_equal(e->rate, 0);
+	assert_int_equal(e->queue_limit, 100000);
 	assert_string_equal(config->log, "stderr");
 	assert_false(config->log_json);
 	assert_int_equal(config->threads, 64);
 	assert_int_equal(config->read_timeout_ms, 20000);
 	assert_int_equal(e->event_count, 1);
 	assert_string_equal(e->events[0], "*");
-	assert_int_equal(e->mode, CONFIG_MODE_WAIT);
+	assert_int_equal(e->mode, CONFIG_MODE_QUEUE);
 	assert_int_equal(e->stdin_kind, CONFIG_STDIN_JSON);
 	assert_int_equal(e->dedupe, CONFIG_DEDUPE_ID);
 	assert_int_equal(e->reply, CONFIG_REPLY_OUTPUT);
@@ -325,7 +333,11 @@ static const struct broken {
 	{ "endpoint name from a variable", "endpoint \"${HOME}\" { }\n", 1,
 		"write the plain text" },
 	{ "provider name", "provider \"../x\" { }\n", 1, "cannot be the name of a provider" },
-	{ "store", "\nstore = \"sqlite:x.db\"\n", 2, "write store = \"none\"" },
+	{ "store", "\nstore = \"postgres:x\"\n", 2, "write \"sqlite:PATH\" or \"none\"" },
+	{ "store without a path", "\nstore = \"sqlite:\"\n", 2, "is not known" },
+	{ "worker", "worker = yes", 1, "write \"auto\" or \"off\"" },
+	{ "runners", "runners = 0", 1, "from 1 to 64" },
+	{ "keep", "keep = \"1m\"", 1, "is not a duration from 1h" },
 	{ "log", "log = \"file:\"\n", 1, "is not known: write \"stderr\"" },
 	{ "log format", "log_format = xml", 1, "write \"text\" or \"json\"" },
 	{ "threads none", "threads = 0", 1, "from 1 to 512" },
@@ -390,7 +402,6 @@ static const struct wrong {
 	{ "run = {\"./run.sh\", \"{secret}\"}", "not given to handlers" },
 	{ "run = {\"./open.sh\"}", "others can write" },
 	{ "run = {\"./open/run.sh\"}", "others can write the folder" },
-	{ "mode = \"queue\"", "write mode = \"wait\"" },
 	{ "mode = \"later\"", "write \"wait\" or \"queue\"" },
 	{ "timeout = \"30\"", "timeout = \"30\" is not a duration from 1s to 1h" },
 	{ "timeout = \"999ms\"", "from 1s to 1h" },
@@ -401,6 +412,11 @@ static const struct wrong {
 	{ "retries = \"-1\"", "not a number from 0" },
 	{ "retries = \"many\"", "not a number from 0" },
 	{ "concurrency = 0", "not a number from 1" },
+	{ "queue_limit = 0", "not a number from 1" },
+	{ "rate = \"10\"", "write \"10/s\"" },
+	{ "rate = \"0/s\"", "write \"10/s\"" },
+	{ "rate = \"10/w\"", "write \"10/s\"" },
+	{ "rate = \"x/s\"", "write \"10/s\"" },
 	{ "stdin = \"xml\"", "\"json\" or \"raw\" or \"none\"" },
 	{ "dedupe = \"key\"", "\"id\" or \"body\" or \"off\"" },
 	{ "reply = \"yes\"", "\"output\" or \"none\"" },
@@ -1120,6 +1136,33 @@ variables_are_expanded_in_double_quotes_only(void **state)
 }
 
 static void
+a_queue_needs_a_store(void **state)
+{
+	(void)state;
+	load("store = none\nendpoint \"a\" { provider = unsigned run = {}\nmode = queue }\n"
+	     "endpoint \"b\" { provider = unsigned run = {} }\n");
+	expect_fault(CONFIG_FAULT, 3, "mode = \"queue\" needs a store");
+	assert_non_null(endpoint("a")->unusable);
+	assert_int_equal(endpoint("b")->mode, CONFIG_MODE_WAIT);
+
+	load("store = \"sqlite:/srv/x.db\" worker = off runners = 2 keep = 90d keep_body = 0\n"
+	     "endpoint \"a\" { provider = unsigned run = {} rate = \"100/m\" queue_limit = 7 }\n"
+	     "endpoint \"b\" { provider = unsigned run = {} mode = wait rate = none }\n");
+	expect_fine();
+	assert_string_equal(config->store, "/srv/x.db");
+	assert_false(config->worker_auto);
+	assert_int_equal(config->runners, 2);
+	assert_int_equal(config->keep_ms, INT64_C(90) * 86400000);
+	assert_int_equal(config->keep_body_ms, 0);
+	assert_int_equal(endpoint("a")->mode, CONFIG_MODE_QUEUE);
+	assert_int_equal(endpoint("a")->rate, 100);
+	assert_int_equal(endpoint("a")->rate_ms, 60000);
+	assert_int_equal(endpoint("a")->queue_limit, 7);
+	assert_int_equal(endpoint("b")->mode, CONFIG_MODE_WAIT);
+	assert_int_equal(endpoint("b")->rate, 0);
+}
+
+static void
 the_last_of_an_option_counts_and_append_adds(void **state)
 {
 	(void)state;
@@ -1385,6 +1428,7 @@ main(void)
 		TEST(a_relative_configuration_is_found_from_elsewhere),
 		TEST(a_folder_with_braces_is_no_template),
 		TEST(variables_are_expanded_in_double_quotes_only),
+		TEST(a_queue_needs_a_store),
 		TEST(the_last_of_an_option_counts_and_append_adds),
 		TEST(own_providers_come_before_built_in_ones),
 		TEST(a_fault_of_a_provider_is_said_once_and_disables_who_names_it),

@@ -1,0 +1,50 @@
+/* intake.h - what an endpoint process has of a store
+ *
+ * One for each database: the connection, the tally beside it, and the worker to wake. In
+ * a threaded process one thread writes, and all requests that came while it was busy share its next
+ * transaction and its one fsync(2) (group commit); where the disk is slow it lingers a
+ * little for more. In a CGI process the only thread writes itself.
+ */
+#ifndef HOOKCGI_INTAKE_H
+#define HOOKCGI_INTAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store.h"
+#include "tally.h"
+
+struct intake;
+
+/* Called when an event was queued and no worker listens, at most once a second for a database. config: the
+ * file that names the database. */
+typedef void intake_need_worker(const char *config);
+
+/* Before the first intake_of(). threaded: may start a thread for each database. */
+void intake_setup(bool threaded, intake_need_worker *need_worker);
+
+/* That of the database at this path (absolute), which the file config names; made at first use, never
+ * freed. worker_auto: need_worker may be called (what the last caller says). Never NULL. Thread-safe. */
+struct intake *intake_of(const char *database, const char *config, bool worker_auto);
+
+/* NULL: it could not be mapped (logged once); the functions of tally.h take that. */
+struct tally *intake_tally(struct intake *intake);
+
+/*
+ * As store_put() of one event. Blocks until it is on disk or cannot be put; an event whose transaction has
+ * not begun at deadline_ms (CLOCK_MONOTONIC) is taken back (STORE_BUSY). STORE_OK: the
+ * number is acknowledged in the tally, and a worker woken when the event is queued.
+ * reason_out: why it is not STORE_OK.
+ */
+enum store_result intake_put(struct intake *intake, struct store_event *event, int64_t deadline_ms,
+	char reason_out[256]);
+
+/* As store_settle(), of an event that was put as STORE_RUNNING. */
+enum store_result intake_settle(struct intake *intake, int64_t id,
+	const struct store_attempt *attempt, enum store_state state, const char *reason,
+	char reason_out[256]);
+
+/* Let the writing threads finish what they have; nothing may be put any more. */
+void intake_stop(void);
+
+#endif
