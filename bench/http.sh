@@ -4,7 +4,7 @@
 # All targets stand behind one lighttpd and take turns, ROUNDS times SECONDS each; printed are
 # medians, and the median of the ratios to the null responder in the same round.
 #
-#   bench/http.sh [CASE…]      CASE: reject ignore large wait (default: all)
+#   bench/http.sh [CASE…]      CASE: reject ignore large wait accept accept64 (default: all)
 #   ROUNDS=5 SECONDS_EACH=2 CONNECTIONS=16
 #
 # Needs lighttpd, wrk, and for the peers webhook, php-fpm (Debian packages); a peer that is
@@ -13,7 +13,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-2} CONNECTIONS=${CONNECTIONS:-16}
 PORT=${PORT:-18480}
-cases=${*:-reject ignore large wait}
+cases=${*:-reject ignore large wait accept accept64}
 top=$PWD
 lab=$(mktemp -d /tmp/hookcgi-bench.XXXXXX)
 pids=()
@@ -53,6 +53,7 @@ umask 022
 chmod 755 "$lab"
 (umask 077 && printf %s "$secret" >"$lab/secret")
 cat >"$lab/hookcgi.conf" <<C
+store = "none"
 log = "file:$lab/hookcgi.log"
 provider "plain" {
     header = "X-Hub-Signature-256" algorithm = "hmac-sha256" format = "sha256={signature}"
@@ -61,6 +62,18 @@ provider "plain" {
 endpoint "ignore" { provider = "plain" secret = "file:secret" events = {"nothing"} run = {"/bin/true"} }
 endpoint "large"  { provider = "github" secret = "file:secret" events = {"nothing"} run = {"/bin/true"} body_limit = "2M" }
 endpoint "wait"   { provider = "plain" secret = "file:secret" run = {"/bin/true"} }
+C
+# Accepted is on disk. Each request is an event of its own (dedupe off), none is run meanwhile.
+mkdir -m 700 "$lab/store"
+cat >"$lab/durable.conf" <<C
+store = "sqlite:$lab/store/hookcgi.db"
+worker = "off"
+log = "file:$lab/durable.log"
+provider "plain" {
+    header = "X-Hub-Signature-256" algorithm = "hmac-sha256" format = "sha256={signature}"
+    signs = "{body}" event = "{body:type}" id = "{body:id}"
+}
+endpoint "durable" { provider = "plain" secret = "file:secret" run = {"/bin/true"} dedupe = "off" queue_limit = 100000000 }
 C
 cat >"$lab/hooks.json" <<C
 [ { "id": "ignore", "execute-command": "/bin/true", "include-command-output-in-response": true,
@@ -121,6 +134,8 @@ fastcgi.server = (
                  "max-procs" => 1, "bin-environment" => ( "SECRET" => "$secret" ) )),
   "/hooks" => (( "bin-path" => "$top/build/hookcgi", "socket" => "$lab/hookcgi.sock", "check-local" => "disable",
                  "max-procs" => 1, "bin-environment" => ( "HOOKCGI_CONFIG" => "$lab/hookcgi.conf" ) )),
+  "/durable" => (( "bin-path" => "$top/build/hookcgi", "socket" => "$lab/durable.sock", "check-local" => "disable",
+                 "max-procs" => 1, "bin-environment" => ( "HOOKCGI_CONFIG" => "$lab/durable.conf" ) )),
   ".php"   => (( "socket" => "$lab/php.sock", "check-local" => "disable" )) )
 \$HTTP["url"] =~ "^/webhook/" {
   proxy.header = ( "map-urlpath" => ( "/webhook/" => "/hooks/" ) )
@@ -203,6 +218,10 @@ for case in $cases; do
 	large) run_case large "$large" "$good_large" 200 null=/null bare-hmac=/bare-hmac hookcgi=/hooks/large ;;
 	wait) run_case wait "$small" "$good_small" 200 null=/null floor=spawn hookcgi=/hooks/wait \
 		${has_webhook:+webhook=/webhook/ignore} ${has_php:+php-fpm=/php/hook.php?wait} ;;
+	accept) run_case accept "$small" "$good_small" 200 null=/null hookcgi=/durable \
+		${has_webhook:+webhook=/webhook/ignore} ${has_php:+php-fpm=/php/hook.php} ;;
+	accept64) CONNECTIONS=64 run_case accept64 "$small" "$good_small" 200 null=/null hookcgi=/durable \
+		${has_webhook:+webhook=/webhook/ignore} ${has_php:+php-fpm=/php/hook.php} ;;
 	*) echo "unknown case $case" >&2 ;;
 	esac
 done

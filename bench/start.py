@@ -18,6 +18,7 @@ with open(lab + "/secret", "wb") as file:
     os.chmod(lab + "/secret", 0o600)
     file.write(SECRET)
 with open(lab + "/hookcgi.conf", "w") as file:
+    file.write('store = "none"\n')
     file.write('log = "file:%s/log"\n' % lab)
     for name in "idfy", "sixpark", "wootric", "digivault", "github":
         file.write('endpoint "%s" { provider = "%s" secret = "file:secret" events = {"nothing"} run = {"/bin/true"} }\n'
