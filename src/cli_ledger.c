@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "endpoint.h"
 #include "text.h"
 
@@ -28,19 +29,11 @@ static const char elided[] = "...";
 
 /* ---- What the configuration names ---- */
 
-int64_t
-ledger_now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool
 ledger_look(struct ledger *ledger)
 {
 	const char *path = ledger->config->store;
-	ledger->now_ms = ledger_now_ms();
+	ledger->now_ms = clock_wall_ms();
 	if (ledger->store != NULL)
 		return true;
 	/* store_new() would make it. */

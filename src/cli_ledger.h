@@ -27,8 +27,6 @@ struct ledger {
 	bool terminal;       /* standard output is one */
 };
 
-int64_t ledger_now_ms(void);
-
 /*
  * Load the configuration, without its endpoints and their secrets, and find the
  * database; none is made. CLI_DONE, or a line was printed and the exit code is

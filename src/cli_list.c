@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 #define LIMIT 50
 #define POLL_MS 500 /* between two looks of --follow */
 
@@ -213,7 +215,7 @@ run_list(const struct cli_command *command, int argc, char **argv, const char *c
 	struct ledger ledger;
 	struct store_filter filter;
 	struct listing listing;
-	if (!ledger_filter(command, values, ledger_now_ms(), follows ? 0 : LIMIT, &filter))
+	if (!ledger_filter(command, values, clock_wall_ms(), follows ? 0 : LIMIT, &filter))
 		return CLI_USAGE;
 	int result = ledger_open(config, &ledger);
 	if (result == CLI_DONE) {

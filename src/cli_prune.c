@@ -1,6 +1,7 @@
 /* cli_prune.c - hookcgi prune: remove now what is over its time */
 #include "cli_ledger.h"
 
+#include "clock.h"
 #include "text.h"
 
 #define STEP 500 /* rows in one transaction, so that no request waits long */
@@ -36,7 +37,7 @@ prune(const struct ledger *ledger, const struct store_retention *retention, bool
 		step_removed = 0;
 		more = false;
 		result = store_prune(
-			ledger->store, retention, ledger_now_ms(), STEP, &step_removed, &more);
+			ledger->store, retention, clock_wall_ms(), STEP, &step_removed, &more);
 		removed += step_removed;
 	} while (result == STORE_OK && more);
 	/* What went is gone, whatever came after. */

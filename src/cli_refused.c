@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "clock.h"
+
 #define LIMIT 50
 
 enum { OPTION_ENDPOINT, OPTION_SINCE, OPTION_LIMIT, OPTION_JSON, OPTION_COUNT };
@@ -122,7 +124,7 @@ run_refused(const struct cli_command *command, int argc, char **argv, const char
 		!ledger_parse_limit(values[OPTION_LIMIT], &listing.limit))
 		return cli_usage(command, "--limit=%s is not a number", values[OPTION_LIMIT]);
 	if (values[OPTION_SINCE] != NULL &&
-		!ledger_parse_since(values[OPTION_SINCE], ledger_now_ms(), &listing.since_ms))
+		!ledger_parse_since(values[OPTION_SINCE], clock_wall_ms(), &listing.since_ms))
 		return cli_usage(command, "--since=%s is no time", values[OPTION_SINCE]);
 
 	int result = ledger_open(config, &ledger);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "wake.h"
 
 #define WAKES_MAX 4 /* runners that are woken */
@@ -81,7 +82,7 @@ replay_all(struct ledger *ledger, const struct numbers *numbers, bool as_json)
 	size_t queued = 0;
 	bool heard = true;
 	for (size_t i = 0; i < numbers->count; i++) {
-		ledger->now_ms = ledger_now_ms();
+		ledger->now_ms = clock_wall_ms();
 		queued += replay_one(ledger, numbers->ids[i], as_json);
 	}
 	for (size_t i = 0; i < queued && i < WAKES_MAX && heard; i++)
@@ -146,7 +147,7 @@ run_replay(const struct cli_command *command, int argc, char **argv, const char 
 	struct store_filter filter;
 	struct numbers numbers = { .ids = NULL };
 	int result = judge_call(command, count, argv, values, &numbers);
-	if (result == CLI_DONE && !ledger_filter(command, values, ledger_now_ms(), 0, &filter))
+	if (result == CLI_DONE && !ledger_filter(command, values, clock_wall_ms(), 0, &filter))
 		result = CLI_USAGE;
 	if (result == CLI_DONE)
 		result = ledger_open(config, &ledger);

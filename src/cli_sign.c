@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "endpoint.h"
 #include "run.h"
 #include "signature.h"
@@ -112,7 +113,6 @@ make_headers(struct signing *signing, const char **values)
 static bool
 choose_time(const char *given, int64_t *out)
 {
-	struct timespec now;
 	uint64_t seconds;
 	if (given != NULL) {
 		if (!text_parse_number(slice_of(given), 253402300799u, &seconds))
@@ -120,8 +120,7 @@ choose_time(const char *given, int64_t *out)
 		*out = (int64_t)seconds * 1000;
 		return true;
 	}
-	clock_gettime(CLOCK_REALTIME, &now);
-	*out = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	*out = clock_wall_ms();
 	return true;
 }
 

@@ -16,9 +16,9 @@
 #include <sys/param.h>
 #include <sys/uio.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "text.h"
 
@@ -27,14 +27,6 @@
 #define DRAIN_MS 5000
 
 #define HEAD_MAX 4000 /* nginx refuses more than 4 KiB of header */
-
-int64_t
-http_now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 char *const *
 http_variables(const struct http_exchange *exchange)
@@ -76,7 +68,7 @@ http_exchange_init(struct http_exchange *exchange, const struct http_transport *
 	*exchange = (struct http_exchange){
 		.transport = transport,
 		.variables = variables,
-		.began_ms = http_now_ms(),
+		.began_ms = clock_ms(),
 		.deadline_ms = deadline_ms,
 	};
 	exchange->length_kind =
@@ -172,7 +164,7 @@ drain(struct http_exchange *exchange)
 
 	if (exchange->ended)
 		return;
-	exchange->deadline_ms = MIN(exchange->deadline_ms, http_now_ms() + DRAIN_MS);
+	exchange->deadline_ms = MIN(exchange->deadline_ms, clock_ms() + DRAIN_MS);
 	while (!exchange->ended && total < DRAIN_BYTES_MAX) {
 		size_t len;
 		(void)read_some(exchange, trash, sizeof trash, &len);
@@ -325,7 +317,7 @@ cgi_read(struct http_exchange *exchange, char *data, size_t size, size_t *len_ou
 		return HTTP_BODY_OK;
 	size = (size_t)MIN(size, cgi->left);
 	for (;;) {
-		int64_t wait_ms = exchange->deadline_ms - http_now_ms();
+		int64_t wait_ms = exchange->deadline_ms - clock_ms();
 		if (wait_ms <= 0)
 			return HTTP_BODY_LATE;
 		int ready = poll(&readable, 1, (int)MIN(wait_ms, INT_MAX));
@@ -376,7 +368,7 @@ http_serve_cgi(const struct http_limits *limits, http_handler *handler, void *co
 	struct http_exchange *exchange = &cgi.exchange;
 
 	signal(SIGPIPE, SIG_IGN);
-	http_exchange_init(exchange, &transport, environ, http_now_ms() + limits->read_timeout_ms);
+	http_exchange_init(exchange, &transport, environ, clock_ms() + limits->read_timeout_ms);
 	switch (exchange->length_kind) {
 	case HTTP_LENGTH_KNOWN: cgi.left = exchange->length; break;
 	case HTTP_LENGTH_ABSENT: cgi.left = UINT64_MAX; break;

@@ -43,9 +43,6 @@ struct http_exchange {
 	bool sent; /* the answer was taken */
 };
 
-/* Milliseconds of CLOCK_MONOTONIC. */
-int64_t http_now_ms(void);
-
 /* A request with these variables (borrowed), whose body must be there by deadline_ms. */
 void http_exchange_init(struct http_exchange *exchange, const struct http_transport *transport,
 	char *const *variables, int64_t deadline_ms);

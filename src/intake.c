@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "log.h"
 #include "wake.h"
 
@@ -69,14 +70,6 @@ static struct intake *intakes;
 static bool threaded;
 static intake_need_worker *need_worker;
 
-static int64_t
-now_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Also for an event that its sender waits for: should this process be killed, the worker gives it back. */
 static void
 wake_worker(struct intake *intake, unsigned queued)
@@ -84,7 +77,7 @@ wake_worker(struct intake *intake, unsigned queued)
 	bool listens = true;
 	for (unsigned i = 0; i < queued && i < WAKES_MAX && listens; i++)
 		listens = wake_send(intake->database);
-	int64_t now = now_us() / 1000;
+	int64_t now = clock_ms();
 	int64_t asked = atomic_load(&intake->asked_ms);
 	if (!listens && need_worker != NULL && atomic_load(&intake->worker_auto) &&
 		(asked == 0 || now - asked >= WORKER_ASK_MS) &&
@@ -107,9 +100,9 @@ put_all(struct intake *intake, struct ticket *const *tickets, size_t count)
 		if (tickets[i]->deadline_ms < deadline_ms)
 			deadline_ms = tickets[i]->deadline_ms;
 	}
-	int64_t began = now_us();
+	int64_t began = clock_us();
 	enum store_result result = store_put(intake->store, events, count, deadline_ms);
-	intake->commit_us = now_us() - began;
+	intake->commit_us = clock_us() - began;
 	for (size_t i = 0; i < count; i++) {
 		tickets[i]->result = result;
 		if (result != STORE_OK) {
@@ -320,9 +313,9 @@ intake_of(const char *database, const char *config, bool worker_auto)
 		intakes = intake;
 	}
 	atomic_store(&intake->worker_auto, worker_auto);
-	if (intake->tally == NULL && now_us() / 1000 >= intake->tally_again_ms &&
+	if (intake->tally == NULL && clock_ms() >= intake->tally_again_ms &&
 		(intake->tally = tally_open(database, reason)) == NULL) {
-		intake->tally_again_ms = now_us() / 1000 + TALLY_AGAIN_MS;
+		intake->tally_again_ms = clock_ms() + TALLY_AGAIN_MS;
 		if (log_allowed())
 			log_message(LOG_LEVEL_WARNING, "tally", "%s", reason);
 	}
@@ -356,7 +349,7 @@ intake_settle(struct intake *intake, int64_t id, const struct store_attempt *att
 		.attempt = attempt,
 		.settled = state,
 		.settle_reason = reason,
-		.deadline_ms = now_us() / 1000 + SETTLE_MS,
+		.deadline_ms = clock_ms() + SETTLE_MS,
 		.result = STORE_FAILED,
 		.reason = reason_out };
 	write_ticket(intake, &ticket);

@@ -10,8 +10,8 @@
 
 #include <stdio.h>
 #include <strings.h>
-#include <time.h>
 
+#include "clock.h"
 #include "config.h"
 #include "crypto.h"
 #include "envelope.h"
@@ -94,9 +94,9 @@ static const struct {
 struct request {
 	const struct receiver *receiver;
 	struct http_exchange *exchange;
-	struct timespec started; /* CLOCK_MONOTONIC */
-	int64_t received_ms;     /* since 1970 */
-	struct slice name;       /* the endpoint's, as asked for */
+	int64_t started_us;  /* CLOCK_MONOTONIC */
+	int64_t received_ms; /* since 1970 */
+	struct slice name;   /* the endpoint's, as asked for */
 	struct snapshot *snapshot;
 	const struct config_endpoint *endpoint;
 	struct intake *intake; /* NULL: nothing is kept */
@@ -118,23 +118,6 @@ struct request {
 	struct buf answer_body;
 	struct run_result result;
 };
-
-static int64_t
-elapsed_us(const struct timespec *since)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)(now.tv_sec - since->tv_sec) * 1000000 +
-	       (now.tv_nsec - since->tv_nsec) / 1000;
-}
-
-static int64_t
-monotonic_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static enum outcome
 because(struct request *request, enum outcome outcome, const char *reason)
@@ -393,7 +376,7 @@ check_rate(struct request *request)
 	int64_t wait_ms = 0;
 	if (request->intake == NULL || endpoint->rate == 0 ||
 		tally_rate(intake_tally(request->intake), endpoint->name, endpoint->rate,
-			endpoint->rate_ms, monotonic_ms(), &wait_ms))
+			endpoint->rate_ms, clock_ms(), &wait_ms))
 		return OUTCOME_ACCEPTED;
 	request->retry_after_s = wait_ms / 1000 + 1;
 	return because(request, OUTCOME_TOO_MANY, "more requests than rate allows");
@@ -427,11 +410,9 @@ keep(struct request *request, enum store_state state, const char *reason)
 		.reason = reason,
 		.queue_limit = state == STORE_QUEUED ? request->endpoint->queue_limit : 0,
 	};
-	int64_t started_ms =
-		(int64_t)request->started.tv_sec * 1000 + request->started.tv_nsec / 1000000;
 	http_wait_begin(request->exchange);
-	enum store_result result = intake_put(
-		request->intake, &event, started_ms + STORE_WAIT_MS, request->reason_made);
+	enum store_result result = intake_put(request->intake, &event,
+		request->started_us / 1000 + STORE_WAIT_MS, request->reason_made);
 	http_wait_end(request->exchange);
 	buf_free(&variables);
 	if (result != STORE_OK)
@@ -715,7 +696,7 @@ log_request(const struct request *request, enum outcome outcome)
 		LOG_TEXT("reason", request->reason),
 		LOG_NUMBER("bytes", (int64_t)request->body.len),
 		LOG_TEXT("from", http_variable(request->exchange, "REMOTE_ADDR")),
-		LOG_US("ms", elapsed_us(&request->started)),
+		LOG_US("ms", clock_us() - request->started_us),
 	};
 	log_record(success ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, outcomes[outcome].word, fields,
 		sizeof fields / sizeof fields[0]);
@@ -746,12 +727,12 @@ void
 receive(void *context, struct http_exchange *exchange)
 {
 	struct request request = {
-		.receiver = context, .exchange = exchange, .retry_after_s = RETRY_AFTER_S
+		.receiver = context,
+		.exchange = exchange,
+		.started_us = clock_us(),
+		.received_ms = clock_wall_ms(),
+		.retry_after_s = RETRY_AFTER_S,
 	};
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &request.started);
-	clock_gettime(CLOCK_REALTIME, &now);
-	request.received_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	run_result_init(&request.result);
 
 	enum outcome outcome = decide(&request);

@@ -43,6 +43,7 @@
 #include <fcgiapp.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "http_exchange.h"
 #include "log.h"
 
@@ -242,7 +243,7 @@ send_all(struct worker *worker, struct slice data)
 	}
 	if (data.len == 0)
 		return true;
-	wait_begin(worker, http_now_ms() + SEND_MS, SHUT_RDWR);
+	wait_begin(worker, clock_ms() + SEND_MS, SHUT_RDWR);
 	bool sent = write_all(worker->fd, data);
 	(void)wait_end(worker);
 	return sent;
@@ -323,7 +324,7 @@ duplicate(int fd, int64_t deadline_ms)
 {
 	int copy;
 	while ((copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0 && errno == EMFILE &&
-		http_now_ms() < deadline_ms)
+		clock_ms() < deadline_ms)
 		poll(NULL, 0, ACCEPT_PAUSE_MS);
 	return copy;
 }
@@ -386,11 +387,11 @@ linger(int fd)
 {
 	char trash[HTTP_READ_STEP];
 	struct pollfd readable = { .fd = fd, .events = POLLIN };
-	int64_t end_ms = http_now_ms() + LINGER_MS;
+	int64_t end_ms = clock_ms() + LINGER_MS;
 
 	if (shutdown(fd, SHUT_WR) < 0)
 		return;
-	for (int64_t wait_ms = LINGER_MS; wait_ms > 0; wait_ms = end_ms - http_now_ms())
+	for (int64_t wait_ms = LINGER_MS; wait_ms > 0; wait_ms = end_ms - clock_ms())
 		if (poll(&readable, 1, (int)wait_ms) <= 0 || read(fd, trash, sizeof trash) <= 0)
 			return;
 }
@@ -402,7 +403,7 @@ worker_serve(struct worker *worker, int fd, const struct http_limits *limits, ht
 	static const struct http_transport transport = { fastcgi_read, fastcgi_send, fastcgi_wait };
 	struct http_exchange *exchange = &worker->exchange;
 	FCGX_Request *request = &worker->request;
-	int64_t deadline_ms = http_now_ms() + limits->read_timeout_ms;
+	int64_t deadline_ms = clock_ms() + limits->read_timeout_ms;
 	bool clean = false;
 
 	worker->fd = fd;
@@ -729,7 +730,7 @@ pool_stop(struct pool *pool)
 static int
 pool_watch(struct pool *pool)
 {
-	int64_t now = http_now_ms();
+	int64_t now = clock_ms();
 	int64_t next = now + MIN(TICK_MS, pool->limits->read_timeout_ms);
 
 	/* First say that nobody watches, then look: a thread does it the other way round. */

@@ -45,6 +45,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "clock.h"
 
 #define CHUNK_SIZE 65536                /* read at once: what a pipe holds by default */
 #define DRAIN_MAX (1024 * 1024)         /* the largest pipe that an ordinary user can make */
@@ -86,15 +87,6 @@ struct launch {
 	volatile enum launch_step step; /* written by the child into our memory */
 	volatile int error;
 };
-
-static int64_t
-now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 static void
 descriptor_close(int *fd)
@@ -661,7 +653,7 @@ serve_until(struct run *run, enum awaited awaited, int64_t deadline_us)
 	int64_t left_us;
 
 	while (!(awaited == HANDLER_END ? run->ended : run->childless)) {
-		left_us = deadline_us - now_us();
+		left_us = deadline_us - clock_us();
 		if (left_us <= 0)
 			return false;
 		serve_once(run, left_us);
@@ -772,14 +764,14 @@ tree_end(struct run *run)
 	int64_t give_up_us;
 
 	tree_signal(run, SIGTERM);
-	if (serve_until(run, TREE_END, now_us() + run->spec->grace_ms * 1000))
+	if (serve_until(run, TREE_END, clock_us() + run->spec->grace_ms * 1000))
 		return;
-	give_up_us = now_us() + KILL_MAX_US;
+	give_up_us = clock_us() + KILL_MAX_US;
 	do {
 		tree_signal(run, SIGKILL);
-		if (serve_until(run, TREE_END, now_us() + KILL_AGAIN_US))
+		if (serve_until(run, TREE_END, clock_us() + KILL_AGAIN_US))
 			return;
-	} while (now_us() < give_up_us);
+	} while (clock_us() < give_up_us);
 }
 
 /* From the start of the handler to its end, or to that of all it started. */
@@ -787,7 +779,7 @@ static void
 supervise(struct run *run)
 {
 	struct run_result *result = run->result;
-	bool in_time = serve_until(run, HANDLER_END, now_us() + run->spec->timeout_ms * 1000);
+	bool in_time = serve_until(run, HANDLER_END, clock_us() + run->spec->timeout_ms * 1000);
 
 	if (!in_time)
 		tree_end(run);
@@ -852,7 +844,7 @@ run_handler(const struct run_spec *spec, struct run_result *result)
 		.child = -1,
 	};
 	struct caller_signals saved;
-	int64_t started_us = now_us();
+	int64_t started_us = clock_us();
 
 	if (!habits.known)
 		habits_look();
@@ -866,5 +858,5 @@ run_handler(const struct run_spec *spec, struct run_result *result)
 	descriptor_close(&run.error.fd);
 	descriptor_close(&run.error.theirs);
 	signals_give_back(&saved);
-	result->duration_us = now_us() - started_us;
+	result->duration_us = clock_us() - started_us;
 }

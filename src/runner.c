@@ -40,10 +40,10 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "log.h"
 
 /* More than any Linux takes for an argv and environment under the usual stack limit. */
@@ -100,15 +100,6 @@ static struct {
 	.changed = PTHREAD_COND_INITIALIZER,
 	.nursery = -1,
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void
 descriptor_close(int *fd)
@@ -578,7 +569,7 @@ idle_take_stale(int64_t now)
 static void
 runner_release(int socket)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	bool stopped;
 	int stale = -1;
 
@@ -676,7 +667,7 @@ answer_await(int socket, int *input, struct slice *rest, int64_t deadline_ms)
 			{ .fd = *input, .events = POLLOUT },
 		};
 
-		left_ms = deadline_ms - now_ms();
+		left_ms = deadline_ms - clock_ms();
 		if (left_ms <= 0)
 			return false;
 		ready = poll(polled, 2, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
@@ -779,7 +770,7 @@ runner_run(const struct run_spec *spec, unsigned max_runners, struct run_result 
 	}
 	descriptor_close(&theirs);
 	buf_free(&job);
-	deadline_ms = now_ms() + spec->timeout_ms + spec->grace_ms + ANSWER_SLACK_MS;
+	deadline_ms = clock_ms() + spec->timeout_ms + spec->grace_ms + ANSWER_SLACK_MS;
 	if (!answer_await(socket, &ours, &rest, deadline_ms)) {
 		refuse(result, "the process that runs the handler does not answer; the handler may "
 			       "have been started");

@@ -47,6 +47,7 @@
 #include <sqlite3.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "crypto.h"
 #include "log.h"
 #include "text.h"
@@ -398,22 +399,6 @@ struct store {
  * Small things
  */
 
-static int64_t
-wall_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static const char *const state_names[] = {
 	[STORE_QUEUED] = "queued",
 	[STORE_RUNNING] = "running",
@@ -623,7 +608,7 @@ byte_wait(int fd, off_t byte, int64_t deadline_ms)
 	timer_settime(timer, TIMER_ABSTIME, &late, NULL);
 	do
 		error = byte_lock(fd, F_OFD_SETLKW, byte, F_WRLCK) == 0 ? 0 : errno;
-	while (error == EINTR && now_ms() < deadline_ms);
+	while (error == EINTR && clock_ms() < deadline_ms);
 	timer_delete(timer);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error == 0)
@@ -638,7 +623,7 @@ byte_take(int fd, off_t byte, int64_t deadline_ms)
 		return TURN_TAKEN;
 	if (errno != EAGAIN && errno != EACCES)
 		return TURN_NONE;
-	return now_ms() < deadline_ms ? byte_wait(fd, byte, deadline_ms) : TURN_LATE;
+	return clock_ms() < deadline_ms ? byte_wait(fd, byte, deadline_ms) : TURN_LATE;
 }
 
 /* false: there is none; nobody needs it. */
@@ -1177,7 +1162,7 @@ write_anew(struct store *store)
 static int
 left_ms(int64_t deadline_ms)
 {
-	int64_t left = deadline_ms - now_ms();
+	int64_t left = deadline_ms - clock_ms();
 	return left <= 0 ? 0 : left > WAIT_MAX_MS ? (int)WAIT_MAX_MS : (int)left;
 }
 
@@ -1247,7 +1232,7 @@ resolve_doubts(struct store *store)
 		return STORE_OK;
 	run(store, use(store, SQL_BEGIN));
 	for (size_t i = 0; i < store->doubt_count && store->code == SQLITE_OK; i++)
-		give_back(store, &store->doubts[i], wall_ms(), &given);
+		give_back(store, &store->doubts[i], clock_wall_ms(), &given);
 	if (store->code != SQLITE_OK || !run(store, use(store, SQL_COMMIT))) {
 		enum store_result result = explain(store);
 		store->suspect = store->suspect || (store->code & 0xff) == SQLITE_IOERR;
@@ -1356,7 +1341,7 @@ store_reason(const struct store *store)
 enum store_result
 store_ready(struct store *store)
 {
-	return ready(store, now_ms() + WAIT_MS);
+	return ready(store, clock_ms() + WAIT_MS);
 }
 
 const char *
@@ -1703,7 +1688,7 @@ enum store_result
 store_put(struct store *store, struct store_event *const *events, size_t count_of,
 	int64_t deadline_ms)
 {
-	struct putting putting = { .wall_ms = wall_ms() };
+	struct putting putting = { .wall_ms = clock_wall_ms() };
 	enum store_result result = write_begin(store, deadline_ms);
 	if (result != STORE_OK)
 		return result;
@@ -1890,7 +1875,7 @@ enum store_result
 store_claim(struct store *store, const struct store_lane *lanes, size_t lane_count,
 	bool retries_first, int64_t now, struct store_job *job, int64_t *next_due_ms_out)
 {
-	int64_t deadline_ms = now_ms() + SETTLE_WAIT_MS;
+	int64_t deadline_ms = clock_ms() + SETTLE_WAIT_MS;
 	struct candidate candidate;
 	enum store_result result;
 	bool whole = false;
@@ -1965,8 +1950,8 @@ enum store_result
 store_settle(struct store *store, int64_t id, const struct store_attempt *attempt,
 	enum store_state state, int64_t due_ms, const char *reason)
 {
-	int64_t now = wall_ms();
-	enum store_result result = write_begin(store, now_ms() + SETTLE_WAIT_MS);
+	int64_t now = clock_wall_ms();
+	enum store_result result = write_begin(store, clock_ms() + SETTLE_WAIT_MS);
 	if (result != STORE_OK)
 		return result;
 	int64_t age = current_age(store, now);
@@ -2069,7 +2054,7 @@ recover_lost(struct store *store, int64_t now, unsigned *given)
 	if (!find_lost(store, now, &losses)) {
 		result = fail(store);
 	} else if (losses.count > 0) {
-		result = write_begin(store, now_ms() + WAIT_MS);
+		result = write_begin(store, clock_ms() + WAIT_MS);
 		if (result == STORE_OK) {
 			for (size_t i = 0; i < losses.count; i++) {
 				if (!give_back(store, &losses.events[i], now, given))
@@ -2106,7 +2091,7 @@ mend_due(struct store *store, int64_t now, int64_t far_ms)
 {
 	int64_t endpoint;
 	while ((endpoint = find_far(store, far_ms)) != 0) {
-		enum store_result result = write_begin(store, now_ms() + WAIT_MS);
+		enum store_result result = write_begin(store, clock_ms() + WAIT_MS);
 		if (result != STORE_OK)
 			return result;
 		sqlite3_stmt *statement = use(store, SQL_DUE_MEND);
@@ -2126,7 +2111,7 @@ enum store_result
 store_recover(struct store *store, int64_t now, int64_t longest_wait_ms, unsigned *count_out)
 {
 	unsigned given = 0;
-	enum store_result result = ready(store, now_ms() + WAIT_MS);
+	enum store_result result = ready(store, clock_ms() + WAIT_MS);
 	if (result == STORE_OK)
 		result = recover_lost(store, now, &given);
 	if (result != STORE_OK)
@@ -2199,7 +2184,7 @@ enum store_result
 store_list(struct store *store, const struct store_filter *filter, store_row_visit *visit,
 	void *context)
 {
-	enum store_result result = ready(store, now_ms() + WAIT_MS);
+	enum store_result result = ready(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
 	int64_t endpoint = filter->endpoint != NULL ? endpoint_find(store, filter->endpoint) : 0;
@@ -2223,7 +2208,7 @@ enum store_result
 store_show(struct store *store, int64_t id, store_row_visit *visit, void *context,
 	struct buf *variables, struct buf *body, bool *damaged_out)
 {
-	enum store_result result = ready(store, now_ms() + WAIT_MS);
+	enum store_result result = ready(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
 	bool found = false, room = true;
@@ -2252,7 +2237,7 @@ store_show(struct store *store, int64_t id, store_row_visit *visit, void *contex
 enum store_result
 store_attempts(struct store *store, int64_t id, store_attempt_visit *visit, void *context)
 {
-	enum store_result result = ready(store, now_ms() + WAIT_MS);
+	enum store_result result = ready(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
 	sqlite3_stmt *statement = use(store, SQL_ATTEMPTS);
@@ -2312,7 +2297,7 @@ store_replay(struct store *store, int64_t id, int64_t now)
 {
 	int64_t endpoint = 0;
 	enum store_state state = STORE_QUEUED;
-	enum store_result result = write_begin(store, now_ms() + WAIT_MS);
+	enum store_result result = write_begin(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
 	result = may_replay(store, id, &endpoint, &state);
@@ -2351,7 +2336,7 @@ oldest(struct store *store, int64_t endpoint, enum store_state state)
 enum store_result
 store_stats(struct store *store, store_count_visit *visit, void *context)
 {
-	enum store_result result = ready(store, now_ms() + WAIT_MS);
+	enum store_result result = ready(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
 	sqlite3_stmt *statement = use(store, SQL_ENDPOINTS);
@@ -2485,7 +2470,7 @@ store_prune(struct store *store, const struct store_retention *retention, int64_
 	unsigned step_rows, unsigned *removed_out, bool *more_out)
 {
 	struct clock clock;
-	enum store_result result = write_begin(store, now_ms() + WAIT_MS);
+	enum store_result result = write_begin(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
 	clock_read(store, &clock);
@@ -2519,7 +2504,7 @@ enum store_result
 store_last_id(struct store *store, int64_t *id_out)
 {
 	int64_t id = 0;
-	enum store_result result = ready(store, now_ms() + WAIT_MS);
+	enum store_result result = ready(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
 	if (!last_id(store, &id))

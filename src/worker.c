@@ -48,6 +48,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "config.h"
 #include "handler.h"
 #include "log.h"
@@ -142,26 +143,6 @@ struct runner {
 	char *last_endpoint; /* of the event that was settled last */
 };
 
-static int64_t
-clock_ms(clockid_t clock)
-{
-	struct timespec now;
-	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t
-now_ms(void)
-{
-	return clock_ms(CLOCK_MONOTONIC);
-}
-
-static int64_t
-wall_ms(void)
-{
-	return clock_ms(CLOCK_REALTIME);
-}
-
 static void
 sleep_ms(int64_t ms)
 {
@@ -188,7 +169,7 @@ random_number(void)
 {
 	uint32_t random;
 	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
-		random = (uint32_t)(now_ms() * 2654435761U) ^ (uint32_t)getpid();
+		random = (uint32_t)(clock_ms() * 2654435761U) ^ (uint32_t)getpid();
 	return random;
 }
 
@@ -196,7 +177,7 @@ random_number(void)
 static void
 complain(int64_t *complained_ms, const struct store *store, const char *what)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	if (*complained_ms != 0 && now - *complained_ms < COMPLAINT_MS)
 		return;
 	*complained_ms = now;
@@ -234,8 +215,8 @@ wait_for_work(const struct runner *runner, int64_t next_due_ms)
 {
 	struct epoll_event event;
 	int64_t left_ms = LOOK_MS;
-	if (next_due_ms != INT64_MAX && next_due_ms - wall_ms() < left_ms)
-		left_ms = next_due_ms - wall_ms();
+	if (next_due_ms != INT64_MAX && next_due_ms - clock_wall_ms() < left_ms)
+		left_ms = next_due_ms - clock_wall_ms();
 	epoll_wait(runner->epoll, &event, 1, left_ms > WAIT_MIN_MS ? (int)left_ms : WAIT_MIN_MS);
 }
 
@@ -367,15 +348,15 @@ judge(struct work *work, bool cut)
 		bury(work, "handler exited with 100: do not retry");
 	} else if (cut) {
 		work->state = STORE_QUEUED;
-		work->due_ms = wall_ms();
+		work->due_ms = clock_wall_ms();
 		snprintf(work->reason, sizeof work->reason,
 			"%s when the worker was stopped: it is run again", why);
 	} else if (failed > work->endpoint->retries) {
 		bury(work, "%s (attempt %u, the last)", why, work->job.attempt);
 	} else {
 		work->state = STORE_QUEUED;
-		work->due_ms = wall_ms() + worker_backoff_ms(work->endpoint->backoff_ms, failed,
-						   random_number());
+		work->due_ms = clock_wall_ms() + worker_backoff_ms(work->endpoint->backoff_ms,
+							 failed, random_number());
 		snprintf(work->reason, sizeof work->reason, "%s (attempt %u)", why,
 			work->job.attempt);
 	}
@@ -497,7 +478,7 @@ settle(struct runner *runner, struct work *work)
 				(long long)work->job.id, work->job.attempt);
 			return false;
 		}
-		wait_for_work(runner, wall_ms() + RETRY_MS);
+		wait_for_work(runner, clock_wall_ms() + RETRY_MS);
 		sleep_ms(RETRY_MS / 10); /* a byte may have ended the wait at once */
 	}
 }
@@ -540,13 +521,13 @@ handle(struct runner *runner, struct work *work)
 {
 	atomic_bool *busy = &runner->notes->runners[runner->number].busy;
 	atomic_store(busy, true);
-	atomic_store(&runner->notes->worked_ms, now_ms());
-	work->attempt.started_ms = wall_ms();
+	atomic_store(&runner->notes->worked_ms, clock_ms());
+	work->attempt.started_ms = clock_wall_ms();
 	attempt_event(runner, work);
 	bool settled = settle(runner, work);
 	if (settled)
 		log_attempt(work);
-	atomic_store(&runner->notes->worked_ms, now_ms());
+	atomic_store(&runner->notes->worked_ms, clock_ms());
 	/* Before idleness can be seen: a retry may be waited for. */
 	if (work->state == STORE_QUEUED)
 		atomic_store(&runner->notes->next_due_ms, work->due_ms);
@@ -602,7 +583,7 @@ work_on(struct runner *runner)
 		work_init(&work);
 		enum store_result result =
 			store_claim(runner->store, runner->lanes, runner->lane_count,
-				runner->retries_first, wall_ms(), &work.job, &next_due_ms);
+				runner->retries_first, clock_wall_ms(), &work.job, &next_due_ms);
 		switch (result) {
 		case STORE_OK:
 			tries = 0;
@@ -615,7 +596,7 @@ work_on(struct runner *runner)
 			atomic_store(&runner->notes->next_due_ms, next_due_ms);
 			free(runner->last_endpoint);
 			runner->last_endpoint = NULL;
-			if (runner->once && next_due_ms > wall_ms())
+			if (runner->once && next_due_ms > clock_wall_ms())
 				go_on = false;
 			else
 				wait_for_work(runner, next_due_ms);
@@ -628,7 +609,7 @@ work_on(struct runner *runner)
 				work_free(&work);
 				return RUNNER_NO_STORE;
 			}
-			wait_for_work(runner, wall_ms() + RETRY_MS);
+			wait_for_work(runner, clock_wall_ms() + RETRY_MS);
 			sleep_ms(RETRY_MS / 10);
 			break;
 		}
@@ -762,7 +743,7 @@ pause_slot(struct slot *slot, int64_t lived_ms)
 		slot->pause_ms = CRASH_PAUSE_MS;
 	else if (slot->pause_ms < CRASH_PAUSE_MAX_MS)
 		slot->pause_ms *= 2;
-	slot->start_at_ms = now_ms() + slot->pause_ms;
+	slot->start_at_ms = clock_ms() + slot->pause_ms;
 }
 
 static void
@@ -773,7 +754,7 @@ start_runner(struct supervisor *supervisor, unsigned number)
 	slot->asked = false;
 	atomic_store(&supervisor->notes->runners[number].busy, false);
 	atomic_store(&supervisor->notes->runners[number].cut, false);
-	slot->started_ms = now_ms();
+	slot->started_ms = clock_ms();
 	pid_t pid = fork();
 	if (pid == 0)
 		runner_main(supervisor, number);
@@ -791,7 +772,7 @@ note_end(struct supervisor *supervisor, unsigned number, int status)
 {
 	struct slot *slot = &supervisor->slots[number];
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	int64_t lived_ms = now_ms() - slot->started_ms;
+	int64_t lived_ms = clock_ms() - slot->started_ms;
 
 	slot->pid = 0;
 	atomic_store(&supervisor->notes->runners[number].busy, false);
@@ -800,7 +781,7 @@ note_end(struct supervisor *supervisor, unsigned number, int status)
 		supervisor->store_failed = supervisor->store_failed || code == RUNNER_NO_STORE;
 		slot->pause_ms = 0;
 		/* Nobody asked: a signal to the runner alone. */
-		slot->start_at_ms = slot->asked ? 0 : now_ms() + CRASH_PAUSE_MS;
+		slot->start_at_ms = slot->asked ? 0 : clock_ms() + CRASH_PAUSE_MS;
 		return;
 	}
 	if (code == RUNNER_AGAIN) {
@@ -832,7 +813,7 @@ start_runners(struct supervisor *supervisor)
 {
 	for (unsigned i = 0; i < supervisor->runners; i++) {
 		const struct slot *slot = &supervisor->slots[i];
-		if (slot->pid == 0 && !slot->done && now_ms() >= slot->start_at_ms)
+		if (slot->pid == 0 && !slot->done && clock_ms() >= slot->start_at_ms)
 			start_runner(supervisor, i);
 	}
 }
@@ -931,13 +912,13 @@ end_runners(struct supervisor *supervisor)
 		if (alive(supervisor) == 0)
 			return;
 		if (told_to_stop && deadline_ms == INT64_MAX)
-			deadline_ms = now_ms() + (stop_ms > 0 ? stop_ms : STOP_MS);
-		if (now_ms() >= deadline_ms) {
+			deadline_ms = clock_ms() + (stop_ms > 0 ? stop_ms : STOP_MS);
+		if (clock_ms() >= deadline_ms) {
 			cut_short(supervisor, step < 2 ? step : 2);
 			step++;
-			deadline_ms = now_ms() + CUT_MS;
+			deadline_ms = clock_ms() + CUT_MS;
 		}
-		int64_t left_ms = deadline_ms - now_ms();
+		int64_t left_ms = deadline_ms - clock_ms();
 		wait_for_signal(left_ms < LOOK_MS ? left_ms : LOOK_MS);
 	}
 }
@@ -950,8 +931,8 @@ static void
 recover(struct supervisor *supervisor)
 {
 	unsigned count = 0;
-	supervisor->recover_at_ms = now_ms() + RECOVER_MS;
-	if (store_recover(store_of(supervisor), wall_ms(), WORKER_LONGEST_WAIT_MS, &count) !=
+	supervisor->recover_at_ms = clock_ms() + RECOVER_MS;
+	if (store_recover(store_of(supervisor), clock_wall_ms(), WORKER_LONGEST_WAIT_MS, &count) !=
 		STORE_OK) {
 		complain(&supervisor->complained_ms, supervisor->store,
 			"what ended processes had claimed cannot be given back yet");
@@ -973,11 +954,11 @@ prune(struct supervisor *supervisor)
 	unsigned removed = 0;
 	bool more = false;
 	enum store_result result = store_prune(
-		store_of(supervisor), &retention, wall_ms(), PRUNE_STEP, &removed, &more);
+		store_of(supervisor), &retention, clock_wall_ms(), PRUNE_STEP, &removed, &more);
 	if (result != STORE_OK && result != STORE_NONE)
 		complain(&supervisor->complained_ms, supervisor->store,
 			"old events cannot be removed");
-	supervisor->prune_at_ms = now_ms() + (result == STORE_OK && more ? LOOK_MS : PRUNE_MS);
+	supervisor->prune_at_ms = clock_ms() + (result == STORE_OK && more ? LOOK_MS : PRUNE_MS);
 }
 
 /* The first endpoint that has queued events and stands in the configuration no more. */
@@ -1008,11 +989,11 @@ bury_orphan(struct supervisor *supervisor, const char *endpoint)
 	struct store_job job;
 	int64_t next_due_ms;
 	store_job_init(&job);
-	bool buried = store_claim(supervisor->store, &lane, 1, false, wall_ms(), &job,
+	bool buried = store_claim(supervisor->store, &lane, 1, false, clock_wall_ms(), &job,
 			      &next_due_ms) == STORE_OK;
 	if (buried) {
 		attempt.number = job.attempt;
-		attempt.started_ms = wall_ms();
+		attempt.started_ms = clock_wall_ms();
 		buried = store_settle(supervisor->store, job.id, &attempt, STORE_DEAD, 0, reason) ==
 			 STORE_OK;
 	}
@@ -1029,7 +1010,7 @@ bury_orphans(struct supervisor *supervisor)
 {
 	struct orphan orphan = { supervisor->config, NULL };
 	unsigned count = 0;
-	supervisor->orphans_at_ms = now_ms() + ORPHAN_MS;
+	supervisor->orphans_at_ms = clock_ms() + ORPHAN_MS;
 	if (store_stats(store_of(supervisor), find_orphan, &orphan) != STORE_OK ||
 		orphan.endpoint == NULL) {
 		free(orphan.endpoint);
@@ -1042,7 +1023,7 @@ bury_orphans(struct supervisor *supervisor)
 			"endpoint %s is not in the configuration any more: %u of its events are "
 			"dead; put it back and replay them",
 			orphan.endpoint, count);
-		supervisor->orphans_at_ms = now_ms() + LOOK_MS;
+		supervisor->orphans_at_ms = clock_ms() + LOOK_MS;
 	}
 	free(orphan.endpoint);
 }
@@ -1050,7 +1031,7 @@ bury_orphans(struct supervisor *supervisor)
 static void
 keep_house(struct supervisor *supervisor)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	if (now >= supervisor->recover_at_ms)
 		recover(supervisor);
 	if (now >= supervisor->prune_at_ms)
@@ -1104,7 +1085,7 @@ wanted_runners(const struct worker_options *options, const struct config *config
 static bool
 have_settled(const struct config *config)
 {
-	int64_t now = wall_ms();
+	int64_t now = clock_wall_ms();
 	for (size_t i = 0; i < config->watch_count; i++) {
 		struct stat status;
 		if (stat(config->watches[i].path, &status) != 0)
@@ -1131,7 +1112,7 @@ adopt(struct supervisor *supervisor, struct config *fresh)
 	log_message(LOG_LEVEL_INFO, "config", "%s is in force", fresh->path);
 	supervisor->config = fresh;
 	supervisor->runners = wanted_runners(supervisor->options, fresh);
-	supervisor->orphans_at_ms = now_ms() + ORPHAN_MS;
+	supervisor->orphans_at_ms = clock_ms() + ORPHAN_MS;
 	config_free(old);
 	apply_log(fresh);
 	ask_runners(supervisor);
@@ -1142,7 +1123,7 @@ reload(struct supervisor *supervisor)
 {
 	const struct config *newest =
 		supervisor->refused != NULL ? supervisor->refused : supervisor->config;
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	if (now - supervisor->looked_ms < LOOK_MS)
 		return;
 	supervisor->looked_ms = now;
@@ -1182,7 +1163,7 @@ is_idle(const struct supervisor *supervisor)
 	for (unsigned i = 0; i < RUNNERS_MAX; i++)
 		if (atomic_load(&notes->runners[i].busy))
 			return false;
-	return now_ms() - atomic_load(&notes->worked_ms) >= supervisor->options->idle_ms;
+	return clock_ms() - atomic_load(&notes->worked_ms) >= supervisor->options->idle_ms;
 }
 
 static bool
@@ -1208,13 +1189,13 @@ supervise(struct supervisor *supervisor)
 			return;
 		keep_house(supervisor);
 		start_runners(supervisor);
-		int64_t wait_until_ms = now_ms() + LOOK_MS;
+		int64_t wait_until_ms = clock_ms() + LOOK_MS;
 		for (unsigned i = 0; i < supervisor->runners; i++) {
 			const struct slot *slot = &supervisor->slots[i];
 			if (slot->pid == 0 && !slot->done && slot->start_at_ms < wait_until_ms)
 				wait_until_ms = slot->start_at_ms;
 		}
-		wait_for_signal(wait_until_ms - now_ms());
+		wait_for_signal(wait_until_ms - clock_ms());
 	}
 }
 
@@ -1237,7 +1218,7 @@ find_due(void *context, const struct store_row *row)
 static bool
 is_anything_due(struct supervisor *supervisor)
 {
-	struct due due = { supervisor->config, wall_ms(), false };
+	struct due due = { supervisor->config, clock_wall_ms(), false };
 	struct store_filter filter = {
 		.has_state = true, .state = STORE_QUEUED, .limit = 1000, .oldest_first = true
 	};
@@ -1275,7 +1256,7 @@ take_store(struct supervisor *supervisor)
 static void
 reset(struct supervisor *supervisor)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	memset(supervisor->slots, 0, sizeof supervisor->slots);
 	supervisor->runners = wanted_runners(supervisor->options, supervisor->config);
 	supervisor->looked_ms = now;

@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-order="alloc buf text log
+order="alloc clock buf text log
 crypto leaf json form
 message template provider_builtin provider safety settings config config_load
 store store_sqlite tally wake intake envelope

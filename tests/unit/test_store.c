@@ -29,6 +29,7 @@
 
 #include <sqlite3.h>
 
+#include "clock.h"
 #include "store.h"
 
 #define PATIENCE_MS 60000 /* a limit that only a broken program reaches */
@@ -48,25 +49,9 @@ static char scratch[64];
 static char database[128];
 
 static int64_t
-monotonic_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t
-wall_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t
 deadline(void)
 {
-	return monotonic_ms() + PATIENCE_MS;
+	return clock_ms() + PATIENCE_MS;
 }
 
 static int
@@ -110,7 +95,7 @@ event_of(const char *endpoint, const char *key, enum store_state state)
 		.key = text(key),
 		.type = text("order.paid"),
 		.sender_id = text("evt_1"),
-		.received_ms = wall_ms(),
+		.received_ms = clock_wall_ms(),
 		.remote = text(ADDRESS),
 		.variables = { "CONTENT_TYPE=text/plain", sizeof "CONTENT_TYPE=text/plain" },
 		.body = text("hello"),
@@ -163,7 +148,7 @@ claim_from(struct store *store, const char *endpoint, unsigned concurrency, bool
 static int64_t
 claim(struct store *store, struct store_job *job)
 {
-	return claim_from(store, "orders", 1, false, wall_ms(), job, NULL);
+	return claim_from(store, "orders", 1, false, clock_wall_ms(), job, NULL);
 }
 
 static enum store_result
@@ -430,15 +415,15 @@ do_everything(struct store *store)
 	refused.queue_limit = 4;
 	assert_int_equal(put(store, &refused), STORE_REFUSED);
 	put(store, &waited);
-	id = claim_from(store, "orders", 5, true, wall_ms(), &job, NULL);
-	assert_ok(store, settle(store, id, 1, STORE_QUEUED, wall_ms() + 100 * DAY_MS, "no"));
-	assert_ok(store, store_recover(store, wall_ms(), HOUR_MS, &count));
-	id = claim_from(store, "orders", 5, false, wall_ms(), &job, NULL);
+	id = claim_from(store, "orders", 5, true, clock_wall_ms(), &job, NULL);
+	assert_ok(store, settle(store, id, 1, STORE_QUEUED, clock_wall_ms() + 100 * DAY_MS, "no"));
+	assert_ok(store, store_recover(store, clock_wall_ms(), HOUR_MS, &count));
+	id = claim_from(store, "orders", 5, false, clock_wall_ms(), &job, NULL);
 	assert_ok(store, settle(store, id, 1, STORE_DONE, 0, NULL));
 	assert_ok(store, settle(store, waited.id, 1, STORE_DEAD, 0, "no"));
 	assert_int_equal(put(store, &waited), STORE_REQUEUED);
 	assert_ok(store, settle(store, waited.id, 2, STORE_DEAD, 0, "no"));
-	assert_ok(store, store_replay(store, id, wall_ms()));
+	assert_ok(store, store_replay(store, id, clock_wall_ms()));
 	for (int i = 0; i < 2 * 2 * 5; i++) {
 		struct seen seen = { .count = 0 };
 		struct store_filter filter = {
@@ -456,13 +441,14 @@ do_everything(struct store *store)
 	assert_int_equal(last, 5);
 	raw("UPDATE body SET body = X'78' WHERE event = (SELECT min(id) FROM event WHERE state = "
 	    "0)");
-	while ((id = claim_from(store, "orders", 5, true, wall_ms(), &job, NULL)) != 0)
+	while ((id = claim_from(store, "orders", 5, true, clock_wall_ms(), &job, NULL)) != 0)
 		assert_ok(store, settle(store, id, job.attempt, STORE_DONE, 0, NULL));
 	retention.keep_ms = DAY_MS;
-	assert_ok(store, store_prune(store, &retention, wall_ms() + 10, 1000, &count, &more));
+	assert_ok(store, store_prune(store, &retention, clock_wall_ms() + 10, 1000, &count, &more));
 	retention.keep_ms = 0;
 	do
-		assert_ok(store, store_prune(store, &retention, wall_ms() + 20, 5, &count, &more));
+		assert_ok(store,
+			store_prune(store, &retention, clock_wall_ms() + 20, 5, &count, &more));
 	while (more);
 	store_job_free(&job);
 	assert_int_equal(raw_number("SELECT count(*) FROM event"), 0);
@@ -1028,7 +1014,7 @@ put_claim_and_settle(int number)
 		CHECK(result == STORE_OK);
 		CHECK(event.put == STORE_ACCEPTED);
 		/* There is one for each: what is put before it is claimed. */
-		CHECK(store_claim(store, &lane, 1, i & 1, wall_ms(), &job, &next_due_ms) ==
+		CHECK(store_claim(store, &lane, 1, i & 1, clock_wall_ms(), &job, &next_due_ms) ==
 			STORE_OK);
 		CHECK(settle(store, job.id, 1, STORE_DONE, 0, NULL) == STORE_OK);
 	}
@@ -1060,9 +1046,9 @@ a_foreign_lock_is_waited_for_until_the_deadline(void **state)
 	put_new(store, "orders", "a");
 	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(store_put(store, events, 1, monotonic_ms() + 50), STORE_BUSY);
+	assert_int_equal(store_put(store, events, 1, clock_ms() + 50), STORE_BUSY);
 	assert_contains(store_reason(store), "too long");
-	assert_int_equal(store_put(store, events, 1, monotonic_ms() - 50), STORE_BUSY);
+	assert_int_equal(store_put(store, events, 1, clock_ms() - 50), STORE_BUSY);
 	assert_state(store, 1, STORE_QUEUED); /* readers do not wait */
 	assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
@@ -1091,7 +1077,7 @@ a_turn_is_waited_for_until_the_deadline(void **state)
 			.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1
 		};
 		assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
-		assert_int_equal(store_put(store, events, 1, monotonic_ms() + 30), STORE_BUSY);
+		assert_int_equal(store_put(store, events, 1, clock_ms() + 30), STORE_BUSY);
 		assert_contains(store_reason(store), "writing");
 		lock.l_type = F_UNLCK;
 		assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
@@ -1120,7 +1106,7 @@ events_run_in_the_order_of_their_arrival(void **state)
 {
 	struct store *store = store_new(database);
 	struct store_job job;
-	int64_t ids[5], now = wall_ms();
+	int64_t ids[5], now = clock_wall_ms();
 	(void)state;
 	store_job_init(&job);
 	for (int i = 0; i < 5; i++) {
@@ -1155,15 +1141,15 @@ lanes_are_served_by_the_age_of_their_events(void **state)
 	put_new(store, "refunds", "2");
 	put_new(store, "orders", "3");
 	put_new(store, "nobody's", "4");
-	assert_ok(store, store_claim(store, lanes, 3, false, wall_ms(), &job, &next_due_ms));
+	assert_ok(store, store_claim(store, lanes, 3, false, clock_wall_ms(), &job, &next_due_ms));
 	assert_int_equal(job.id, 1);
-	assert_ok(store, store_claim(store, lanes, 3, false, wall_ms(), &job, &next_due_ms));
+	assert_ok(store, store_claim(store, lanes, 3, false, clock_wall_ms(), &job, &next_due_ms));
 	assert_int_equal(job.id, 2); /* 3 waits for 1 */
 	assert_string_equal(job.endpoint, "refunds");
-	assert_int_equal(
-		store_claim(store, lanes, 3, false, wall_ms(), &job, &next_due_ms), STORE_NONE);
-	assert_int_equal(
-		store_claim(store, lanes, 0, false, wall_ms(), &job, &next_due_ms), STORE_NONE);
+	assert_int_equal(store_claim(store, lanes, 3, false, clock_wall_ms(), &job, &next_due_ms),
+		STORE_NONE);
+	assert_int_equal(store_claim(store, lanes, 0, false, clock_wall_ms(), &job, &next_due_ms),
+		STORE_NONE);
 	store_job_free(&job);
 	store_free(store);
 }
@@ -1173,7 +1159,7 @@ a_retry_waits_until_it_is_due(void **state)
 {
 	struct store *store = store_new(database);
 	struct store_job job;
-	int64_t now = wall_ms(), next_due_ms, first, second;
+	int64_t now = clock_wall_ms(), next_due_ms, first, second;
 	(void)state;
 	store_job_init(&job);
 	first = put_new(store, "orders", "a");
@@ -1271,7 +1257,7 @@ claim_and_stay(void)
 	struct store_job job;
 	int64_t next_due_ms;
 	store_job_init(&job);
-	CHECK(store_claim(store, &lane, 1, false, wall_ms(), &job, &next_due_ms) == STORE_OK);
+	CHECK(store_claim(store, &lane, 1, false, clock_wall_ms(), &job, &next_due_ms) == STORE_OK);
 	CHECK(store_put(store, events, 1, deadline()) == STORE_OK);
 	CHECK(waited.attempt == 1);
 	CHECK(write(ready_pipe[1], "x", 1) == 1);
@@ -1300,7 +1286,7 @@ what_a_killed_process_had_is_given_back(void **state)
 	assert_int_equal(read(ready_pipe[0], &byte, 1), 1);
 	store = store_new(database);
 	/* It lives, so the lease is not asked, however long ago it ended. */
-	assert_ok(store, store_recover(store, wall_ms() + 100 * DAY_MS, DAY_MS, &count));
+	assert_ok(store, store_recover(store, clock_wall_ms() + 100 * DAY_MS, DAY_MS, &count));
 	assert_int_equal(count, 0);
 	assert_state(store, 1, STORE_RUNNING);
 	kill(pid, SIGKILL);
@@ -1314,7 +1300,7 @@ what_a_killed_process_had_is_given_back(void **state)
 	assert_contains(show(store, 3, NULL, NULL).reason, "ended");
 	assert_ok(store, store_attempts(store, 1, see_attempt, attempts));
 	assert_string_equal(attempts, "1 lost 0 0;");
-	assert_ok(store, store_recover(store, wall_ms(), DAY_MS, &count));
+	assert_ok(store, store_recover(store, clock_wall_ms(), DAY_MS, &count));
 	assert_int_equal(count, 0);
 	/* In its old place; a lost attempt is none that failed. */
 	assert_int_equal(claim(store, &job), 1);
@@ -1337,7 +1323,7 @@ where_the_process_cannot_be_asked_the_lease_decides(void **state)
 	struct store *store = store_new(database);
 	struct store_job job;
 	unsigned count = 99;
-	int64_t now = wall_ms();
+	int64_t now = clock_wall_ms();
 	(void)state;
 	store_job_init(&job);
 	put_new(store, "orders", "a");
@@ -1369,7 +1355,7 @@ a_clock_that_is_set_back_delays_no_retry(void **state)
 	struct store *store = store_new(database);
 	struct store_job job;
 	unsigned count;
-	int64_t now = wall_ms();
+	int64_t now = clock_wall_ms();
 	(void)state;
 	store_job_init(&job);
 	put_new(store, "orders", "a");
@@ -1474,7 +1460,7 @@ an_event_is_replayed(void **state)
 {
 	struct store *store = store_new(database);
 	struct store_job job;
-	int64_t now = wall_ms(), id;
+	int64_t now = clock_wall_ms(), id;
 	(void)state;
 	store_job_init(&job);
 	id = put_new(store, "orders", "a");
@@ -1541,12 +1527,12 @@ what_is_over_its_time_goes_in_steps(void **state)
 		5 * DAY_MS };
 	struct store *store = store_new(database);
 	struct store_event again = event_of("orders", "2/0", STORE_QUEUED);
-	int64_t now = wall_ms();
+	int64_t now = clock_wall_ms();
 	(void)state;
 	finish_all(store, 20, STORE_DONE);
 	finish_all(store, 5, STORE_DEAD);
 	put_new(store, "orders", "waiting");
-	now = wall_ms();
+	now = clock_wall_ms();
 	assert_int_equal(prune(store, &retention, now, 10), 0);
 	/* A clock that jumps a year ahead: a day. */
 	now += 365 * DAY_MS;
@@ -1593,7 +1579,7 @@ the_last_number_outlives_its_event(void **state)
 	assert_ok(store, store_last_id(store, &id));
 	assert_int_equal(id, 0);
 	finish_all(store, 3, STORE_DONE);
-	prune(store, &nothing, wall_ms() + 5, 100);
+	prune(store, &nothing, clock_wall_ms() + 5, 100);
 	assert_int_equal(raw_number("SELECT count(*) FROM event"), 0);
 	assert_ok(store, store_last_id(store, &id));
 	assert_int_equal(id, 3);

@@ -1,0 +1,39 @@
+/* clock.h - what time it is
+ *
+ * Two clocks: the monotonic one, for how long something takes and until when it is
+ * waited for (all processes of a machine share it), and the wall clock, which is what
+ * people and databases know and which may be set at any moment.
+ */
+#ifndef HOOKCGI_CLOCK_H
+#define HOOKCGI_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* Microseconds, and milliseconds, of CLOCK_MONOTONIC. */
+static inline int64_t
+clock_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static inline int64_t
+clock_ms(void)
+{
+	return clock_us() / 1000;
+}
+
+/* Milliseconds since 1970. */
+static inline int64_t
+clock_wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+#endif
