@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "attempt.h"
 #include "clock.h"
 #include "config.h"
 #include "crypto.h"
@@ -24,8 +25,6 @@
 #include "signature.h"
 #include "text.h"
 
-/* Bytes of a handler's standard error that go into the log line of a failed attempt. */
-#define LOGGED_ERROR_MAX 1024
 /* Bytes of an event type, and of an id. */
 #define VALUE_MAX 8192
 /* Bytes of a handshake's answer. */
@@ -388,7 +387,6 @@ keep(struct request *request, enum store_state state, const char *reason)
 {
 	const struct message *message = &request->message;
 	const char *address = http_variable(request->exchange, "REMOTE_ADDR");
-	enum outcome outcome = OUTCOME_UNAVAILABLE;
 	struct buf variables;
 	buf_init(&variables, ENVELOPE_MAX);
 	if (!envelope_write(
@@ -420,12 +418,12 @@ keep(struct request *request, enum store_state state, const char *reason)
 	request->delivery = event.id;
 	request->attempt = event.attempt;
 	switch (event.put) {
-	case STORE_ACCEPTED: outcome = OUTCOME_ACCEPTED; break;
-	case STORE_DUPLICATE: outcome = OUTCOME_DUPLICATE; break;
-	case STORE_REQUEUED: outcome = OUTCOME_REQUEUED; break;
-	case STORE_REFUSED: return because(request, OUTCOME_QUEUE_FULL, "queue_limit is reached");
+	case STORE_ACCEPTED: return OUTCOME_ACCEPTED;
+	case STORE_DUPLICATE: return OUTCOME_DUPLICATE;
+	case STORE_REQUEUED: return OUTCOME_REQUEUED;
+	case STORE_REFUSED: break;
 	}
-	return outcome;
+	return because(request, OUTCOME_QUEUE_FULL, "queue_limit is reached");
 }
 
 /* Kept with its reason for a person to look at, since many senders never send again. */
@@ -448,31 +446,13 @@ keep_unusable(struct request *request)
 static void
 log_attempt(const struct request *request)
 {
-	const struct run_result *result = &request->result;
-	char end[300];
-	switch (result->end) {
-	case RUN_EXITED: snprintf(end, sizeof end, "exit %d", result->code); break;
-	case RUN_SIGNALLED: snprintf(end, sizeof end, "signal %d", result->code); break;
-	case RUN_TIMED_OUT: snprintf(end, sizeof end, "timed out"); break;
-	case RUN_NOT_STARTED: snprintf(end, sizeof end, "not started: %s", result->reason); break;
-	}
-	bool good = result->end == RUN_EXITED && result->code == 0;
-	struct slice error = buf_slice(&result->error);
-	if (error.len > LOGGED_ERROR_MAX)
-		error.len = LOGGED_ERROR_MAX;
-	if (good || error.len == 0)
-		error.data = NULL; /* the field is left out */
-	struct log_field fields[] = {
-		LOG_SLICE("key", request->message.key),
-		LOG_TEXT("endpoint", request->endpoint->name),
-		LOG_SLICE("event", request->message.event),
-		LOG_NUMBER("attempt", request->attempt),
-		LOG_TEXT("end", end),
-		LOG_US("ms", result->duration_us),
-		LOG_SLICE("stderr", error),
+	const struct attempt_line line = {
+		.key = request->message.key,
+		.endpoint = request->endpoint->name,
+		.event = request->message.event,
+		.number = request->attempt,
 	};
-	log_record(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "attempt", fields,
-		sizeof fields / sizeof fields[0]);
+	attempt_log(&line, &request->result);
 }
 
 static enum outcome
@@ -537,25 +517,10 @@ run(struct request *request)
 static void
 settle(struct request *request, enum outcome outcome)
 {
-	static const char *const ends[] = { [RUN_EXITED] = "exit",
-		[RUN_SIGNALLED] = "signal",
-		[RUN_TIMED_OUT] = "timeout",
-		[RUN_NOT_STARTED] = "not started" };
-	const struct run_result *result = &request->result;
 	bool good = outcome == OUTCOME_ACCEPTED;
 	char reason[256];
-	const struct store_attempt attempt = {
-		.number = request->attempt,
-		.started_ms = request->received_ms,
-		.duration_us = result->duration_us,
-		.end = ends[result->end],
-		.code = result->code,
-		.reason = result->end == RUN_NOT_STARTED ? request->reason : NULL,
-		.output = buf_slice(&result->output),
-		.error = buf_slice(&result->error),
-		.output_cut = result->output_cut,
-		.error_cut = result->error_cut,
-	};
+	const struct store_attempt attempt = attempt_of(
+		&request->result, request->attempt, request->received_ms, request->reason);
 	http_wait_begin(request->exchange);
 	enum store_result stored = intake_settle(request->intake, request->delivery, &attempt,
 		good ? STORE_DONE : STORE_DEAD, good ? NULL : request->reason, reason);

@@ -48,8 +48,10 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "attempt.h"
 #include "clock.h"
 #include "config.h"
+#include "envelope.h"
 #include "handler.h"
 #include "log.h"
 #include "message.h"
@@ -78,12 +80,14 @@
 #define CRASH_PAUSE_MS 250             /* before a runner that died is started again; doubled */
 #define CRASH_PAUSE_MAX_MS (60 * 1000) /* up to here; one that lived so long has not just crashed */
 
-#define LOGGED_ERROR_MAX 1024 /* bytes of standard error in the line of a failed attempt */
-
 /* sysexits(3) and hookcgi-handler(7). */
 #define EXIT_NO 1
 #define EXIT_CONFIG 78
 #define HANDLER_DO_NOT_RETRY 100
+
+/* Why an event is dead whose endpoint was taken out. */
+static const char no_endpoint[] =
+	"no endpoint of this name in the configuration any more: put it back and replay";
 
 /* How a runner ends; anything else is a crash. */
 enum runner_end {
@@ -239,7 +243,7 @@ struct work {
 	char **variables; /* point into job */
 	struct message message;
 	struct run_result result;
-	struct store_attempt attempt;
+	int64_t started_ms;
 	/* What becomes of the event. */
 	enum store_state state;
 	int64_t due_ms;
@@ -263,23 +267,6 @@ work_free(struct work *work)
 	store_job_free(&work->job);
 }
 
-/* "NAME=value" with a NUL each, as a list that ends with NULL. */
-static char **
-split_variables(struct buf *text)
-{
-	size_t count = 0, at = 0;
-	for (size_t i = 0; i < text->len; i++)
-		count += text->data[i] == '\0';
-	char **list = xcalloc(count + 2, sizeof *list);
-	count = 0;
-	(void)buf_text(text); /* a NUL behind the last, if that is cut */
-	while (at < text->len) {
-		list[count++] = text->data + at;
-		at += strlen(text->data + at) + 1;
-	}
-	return list;
-}
-
 /* "" and not nothing: it is known what the event has. */
 static struct slice
 known(const struct buf *value)
@@ -290,7 +277,7 @@ known(const struct buf *value)
 static void
 make_message(struct work *work)
 {
-	work->variables = split_variables(&work->job.variables);
+	work->variables = envelope_strings(&work->job.variables);
 	message_init(&work->message, work->variables, buf_slice(&work->job.body));
 	work->message.url_override = work->endpoint->url;
 	work->message.endpoint = slice_of(work->endpoint->name);
@@ -414,8 +401,7 @@ attempt_event(struct runner *runner, struct work *work)
 {
 	work->endpoint = config_find(runner->config, slice_of(work->job.endpoint));
 	if (work->endpoint == NULL || work->endpoint->provider == NULL) {
-		refuse(work, "no endpoint of this name in the configuration any more: put it back "
-			     "and replay");
+		refuse(work, no_endpoint);
 		return;
 	}
 	if (kills_its_runner(runner, work)) {
@@ -439,25 +425,11 @@ attempt_event(struct runner *runner, struct work *work)
 static bool
 settle(struct runner *runner, struct work *work)
 {
-	static const char *const ends[] = {
-		[RUN_EXITED] = "exit",
-		[RUN_SIGNALLED] = "signal",
-		[RUN_TIMED_OUT] = "timeout",
-		[RUN_NOT_STARTED] = "not started",
-	};
-	struct store_attempt *attempt = &work->attempt;
-	attempt->number = work->job.attempt;
-	attempt->duration_us = work->result.duration_us;
-	attempt->end = ends[work->result.end];
-	attempt->code = work->result.code;
-	attempt->reason = work->result.end == RUN_NOT_STARTED ? work->result.reason : NULL;
-	attempt->output = buf_slice(&work->result.output);
-	attempt->error = buf_slice(&work->result.error);
-	attempt->output_cut = work->result.output_cut;
-	attempt->error_cut = work->result.error_cut;
+	const struct store_attempt attempt =
+		attempt_of(&work->result, work->job.attempt, work->started_ms, work->result.reason);
 	for (;;) {
 		bool last = is_told_to_end(runner);
-		switch (store_settle(runner->store, work->job.id, attempt, work->state,
+		switch (store_settle(runner->store, work->job.id, &attempt, work->state,
 			work->due_ms, work->state == STORE_DONE ? NULL : work->reason)) {
 		case STORE_OK: return true;
 		case STORE_NONE:
@@ -486,33 +458,15 @@ settle(struct runner *runner, struct work *work)
 static void
 log_attempt(const struct work *work)
 {
-	const struct run_result *result = &work->result;
-	char end[300];
-	switch (result->end) {
-	case RUN_EXITED: snprintf(end, sizeof end, "exit %d", result->code); break;
-	case RUN_SIGNALLED: snprintf(end, sizeof end, "signal %d", result->code); break;
-	case RUN_TIMED_OUT: snprintf(end, sizeof end, "timed out"); break;
-	case RUN_NOT_STARTED: snprintf(end, sizeof end, "not started: %s", result->reason); break;
-	}
-	bool good = work->state == STORE_DONE;
-	struct slice error = buf_slice(&result->error);
-	if (error.len > LOGGED_ERROR_MAX)
-		error.len = LOGGED_ERROR_MAX;
-	if (good || error.len == 0)
-		error.data = NULL; /* the field is left out */
-	struct log_field fields[] = {
-		LOG_SLICE("key", known(&work->job.key)),
-		LOG_NUMBER("delivery", work->job.id),
-		LOG_TEXT("endpoint", work->job.endpoint),
-		LOG_SLICE("event", known(&work->job.type)),
-		LOG_NUMBER("attempt", work->job.attempt),
-		LOG_TEXT("end", end),
-		LOG_TEXT("state", store_state_name(work->state)),
-		LOG_US("ms", result->duration_us),
-		LOG_SLICE("stderr", error),
+	const struct attempt_line line = {
+		.key = known(&work->job.key),
+		.delivery = work->job.id,
+		.endpoint = work->job.endpoint,
+		.event = known(&work->job.type),
+		.number = work->job.attempt,
+		.state = store_state_name(work->state),
 	};
-	log_record(good ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "attempt", fields,
-		sizeof fields / sizeof fields[0]);
+	attempt_log(&line, &work->result);
 }
 
 /* From the claim to the record. false: the process is to end. */
@@ -522,7 +476,7 @@ handle(struct runner *runner, struct work *work)
 	atomic_bool *busy = &runner->notes->runners[runner->number].busy;
 	atomic_store(busy, true);
 	atomic_store(&runner->notes->worked_ms, clock_ms());
-	work->attempt.started_ms = clock_wall_ms();
+	work->started_ms = clock_wall_ms();
 	attempt_event(runner, work);
 	bool settled = settle(runner, work);
 	if (settled)
@@ -982,10 +936,8 @@ find_orphan(void *context, const struct store_count *count)
 static bool
 bury_orphan(struct supervisor *supervisor, const char *endpoint)
 {
-	static const char reason[] = "no endpoint of this name in the configuration any more: put "
-				     "it back and replay";
 	struct store_lane lane = { endpoint, 1, LEASE_SLACK_MS };
-	struct store_attempt attempt = { .end = "not started", .reason = reason };
+	struct store_attempt attempt = { .end = "not started", .reason = no_endpoint };
 	struct store_job job;
 	int64_t next_due_ms;
 	store_job_init(&job);
@@ -994,8 +946,8 @@ bury_orphan(struct supervisor *supervisor, const char *endpoint)
 	if (buried) {
 		attempt.number = job.attempt;
 		attempt.started_ms = clock_wall_ms();
-		buried = store_settle(supervisor->store, job.id, &attempt, STORE_DEAD, 0, reason) ==
-			 STORE_OK;
+		buried = store_settle(supervisor->store, job.id, &attempt, STORE_DEAD, 0,
+				 no_endpoint) == STORE_OK;
 	}
 	store_job_free(&job);
 	return buried;

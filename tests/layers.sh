@@ -10,7 +10,7 @@ order="alloc clock buf text log
 crypto leaf json form
 message template provider_builtin provider safety settings config config_load
 store store_sqlite tally wake intake envelope
-signature handshake run runner handler http http_exchange responder listen
+signature handshake run runner attempt handler http http_exchange responder listen
 service receive worker
 endpoint cli cli_ledger
 cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_get
