@@ -17,8 +17,10 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "clock.h"
 
 #define SYSTEM_PATH "/etc/hookcgi/hookcgi.conf"
+#define SETTLE_MS 300 /* a file that was written to less than this ago may be half there */
 #define MESSAGE_MAX ((size_t)4000) /* bytes; a path has at most 4096 and hardly ever 200 */
 
 /* Where it is. */
@@ -92,6 +94,22 @@ compare_name(const void *name, const void *endpoint)
 	size_t len = strlen(have);
 	int order = memcmp(wanted->data, have, wanted->len < len ? wanted->len : len);
 	return order != 0 ? order : (wanted->len > len) - (wanted->len < len);
+}
+
+bool
+config_has_settled(const struct config *config)
+{
+	int64_t now = clock_wall_ms();
+	for (size_t i = 0; i < config->watch_count; i++) {
+		struct stat status;
+		if (stat(config->watches[i].path, &status) != 0)
+			continue;
+		int64_t age_ms = now - (int64_t)status.st_mtim.tv_sec * 1000 -
+				 status.st_mtim.tv_nsec / 1000000;
+		if (age_ms >= 0 && age_ms < SETTLE_MS)
+			return false;
+	}
+	return true;
 }
 
 const struct config_endpoint *

@@ -97,8 +97,7 @@ struct config_watch {
 
 struct config {
 	char *path;
-	char *store; /* the database's absolute path; NULL: "none" */
-	unsigned store_line;
+	char *store;          /* the database's absolute path; NULL: "none" */
 	bool worker_auto;     /* the endpoint starts a worker where none is */
 	unsigned runners;     /* processes of the worker */
 	int64_t keep_ms;      /* done and dead events */
@@ -144,6 +143,10 @@ void config_free(struct config *config);
 
 /* Has any watched file changed since it was loaded? A few stat(2) calls. */
 bool config_changed(const struct config *config);
+
+/* Was none of its files written to just now? One that was (an upload, an editor that truncates) may be half
+ * there: look again later. A clock that stands before a file's time holds nothing up. */
+bool config_has_settled(const struct config *config);
 
 /* NULL: none of that name. */
 const struct config_endpoint *config_find(const struct config *config, struct slice name);

@@ -1145,13 +1145,12 @@ load_store(const struct section *section)
 	static const char *const workers[] = { "auto", "off", NULL };
 	struct config *config = section->loader->config;
 	const char *store = settings_text(section->block, "store");
-	config->store_line = settings_line(section->block, "store");
 	if (store == NULL)
 		config->store = default_store(config);
 	else if (strncmp(store, "sqlite:", 7) == 0 && store[7] != '\0')
 		config->store = absolute_path(config, store + 7);
 	else if (strcmp(store, "none") != 0)
-		fault(section, config->store_line,
+		fault(section, settings_line(section->block, "store"),
 			"store = \"%s\" is not known: write \"sqlite:PATH\" or \"none\"", store);
 	config->worker_auto = choice_value(section, "worker", workers, 0) == 0;
 	config->runners = number_value(section, "runners", 1, 64, 4);

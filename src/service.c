@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "alloc.h"
@@ -20,10 +19,6 @@
 
 /* Half of the second in which a change takes effect. */
 #define LOOK_INTERVAL_MS 500
-
-/* A file that was written to less than this ago may still be half there (an upload, an
- * editor that truncates): it is looked at again. */
-#define SETTLE_MS 300
 
 struct snapshot {
 	unsigned references; /* under the service's lock */
@@ -188,25 +183,6 @@ exchange(struct service *service, struct snapshot *fresh)
 	return old;
 }
 
-/* Is it some time since any of the files was last written to? A clock that stands before a
- * file's time must not hold a change up. */
-static bool
-have_settled(const struct config *config)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	for (size_t i = 0; i < config->watch_count; i++) {
-		struct stat status;
-		if (stat(config->watches[i].path, &status) != 0)
-			continue;
-		int64_t age_ms = (int64_t)(now.tv_sec - status.st_mtim.tv_sec) * 1000 +
-				 (now.tv_nsec - status.st_mtim.tv_nsec) / 1000000;
-		if (age_ms >= 0 && age_ms < SETTLE_MS)
-			return false;
-	}
-	return true;
-}
-
 static void
 load(struct service *service, struct slice endpoint)
 {
@@ -297,7 +273,7 @@ service_acquire(const char *requested, struct slice endpoint)
 		const struct snapshot *newest =
 			service->failed != NULL ? service->failed : service->current;
 		service->looked_ms = now_ms();
-		if (config_changed(newest->config) && have_settled(newest->config)) {
+		if (config_changed(newest->config) && config_has_settled(newest->config)) {
 			service->loading = true;
 			pthread_mutex_unlock(&service->lock);
 			load(service, endpoint);

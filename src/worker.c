@@ -42,7 +42,6 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,7 +64,6 @@
 #define CUT_MS (5 * 1000)     /* then for those that got TERM, and again for those that got KILL */
 #define LOOK_MS 1000          /* the longest sleep of anybody, and between looks at the file */
 #define WAIT_MIN_MS 5         /* so that no trouble with clocks becomes a busy loop */
-#define SETTLED_MS 300        /* a file written to less than this ago may be half there */
 #define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
 #define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
 #define PRUNE_STEP 200        /* rows that one step removes */
@@ -1033,23 +1031,6 @@ wanted_runners(const struct worker_options *options, const struct config *config
 	return runners < RUNNERS_MAX ? runners : RUNNERS_MAX;
 }
 
-/* As service.c has it: a file that is just being written is not read yet. */
-static bool
-have_settled(const struct config *config)
-{
-	int64_t now = clock_wall_ms();
-	for (size_t i = 0; i < config->watch_count; i++) {
-		struct stat status;
-		if (stat(config->watches[i].path, &status) != 0)
-			continue;
-		int64_t age_ms = now - (int64_t)status.st_mtim.tv_sec * 1000 -
-				 status.st_mtim.tv_nsec / 1000000;
-		if (age_ms >= 0 && age_ms < SETTLED_MS)
-			return false;
-	}
-	return true;
-}
-
 /* Put a fresh configuration in force. Runners take it as they are started again. */
 static void
 adopt(struct supervisor *supervisor, struct config *fresh)
@@ -1079,7 +1060,7 @@ reload(struct supervisor *supervisor)
 	if (now - supervisor->looked_ms < LOOK_MS)
 		return;
 	supervisor->looked_ms = now;
-	if (!config_changed(newest) || !have_settled(newest))
+	if (!config_changed(newest) || !config_has_settled(newest))
 		return;
 	bool usable;
 	struct config *fresh = config_load(supervisor->config->path, NULL, &usable);
