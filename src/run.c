@@ -667,27 +667,26 @@ struct process {
 	pid_t parent;
 };
 
-/* false: it is gone, or not a process. */
-static bool
-process_read(int proc, const char *name, struct process *out)
+pid_t
+run_parent_of(int proc, const char *name)
 {
 	char path[32], status[512];
 	const char *name_end;
+	int parent = 0;
 	ssize_t n;
 	int fd;
 
 	if (name[0] < '1' || name[0] > '9')
-		return false;
+		return 0;
 	snprintf(path, sizeof path, "%.10s/stat", name);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return 0;
 	n = read(fd, status, sizeof status - 1);
 	close(fd);
 	status[n > 0 ? n : 0] = '\0';
 	name_end = strrchr(status, ')'); /* a process may have ") S 1" in its name */
-	out->pid = (pid_t)strtol(name, NULL, 10);
-	return name_end != NULL && sscanf(name_end, ") %*c %d", &out->parent) == 1;
+	return name_end != NULL && sscanf(name_end, ") %*c %d", &parent) == 1 ? parent : 0;
 }
 
 /* Append all processes that can be seen. false: /proc cannot be read. */
@@ -701,8 +700,9 @@ processes_list(struct buf *processes)
 	if (directory == NULL)
 		return false;
 	while ((entry = readdir(directory)) != NULL) {
-		if (process_read(dirfd(directory), entry->d_name, &process) &&
-			!buf_append(processes, &process, sizeof process))
+		process.parent = run_parent_of(dirfd(directory), entry->d_name);
+		process.pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (process.parent != 0 && !buf_append(processes, &process, sizeof process))
 			break; /* no memory: those that are known; the caller comes again */
 	}
 	closedir(directory);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "buf.h"
 
@@ -71,6 +72,9 @@ void run_fill_standard(void);
 
 /* Close every descriptor from lowest up. Async-signal-safe, works on any kernel. */
 void run_close_descriptors(int lowest);
+
+/* The parent of the process that an entry of /proc (an open directory) stands for; 0: it is none, or gone. */
+pid_t run_parent_of(int proc, const char *name);
 
 /*
  * Write as much of *rest to the non-blocking pipe *fd as it takes, and move

@@ -792,25 +792,6 @@ ask_runners(struct supervisor *supervisor)
 	}
 }
 
-/* The parent of a process, 0: there is none such. */
-static pid_t
-parent_of(const char *pid)
-{
-	char path[64], text[512];
-	int parent = 0;
-	if (pid[0] < '1' || pid[0] > '9')
-		return 0;
-	snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	ssize_t len = read(fd, text, sizeof text - 1);
-	close(fd);
-	text[len > 0 ? len : 0] = '\0';
-	const char *end = strrchr(text, ')'); /* a process may have ") S 1" in its name */
-	return end != NULL && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
-}
-
 /* End what the runner has started, with its process group, so that the runner sees its handler's
  * end and can record it. */
 static void
@@ -819,7 +800,7 @@ signal_handlers(pid_t runner, int signal)
 	DIR *directory = opendir("/proc");
 	const struct dirent *entry;
 	while (directory != NULL && (entry = readdir(directory)) != NULL) {
-		if (parent_of(entry->d_name) != runner)
+		if (run_parent_of(dirfd(directory), entry->d_name) != runner)
 			continue;
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		if (kill(-pid, signal) != 0)
