@@ -10,11 +10,8 @@ load lib
 
 setup_file() {
 	lab_open
-	STORE=$LAB/run/store/hookcgi.db
-	export STORE
-	sed -i '/^store = /d' "$LAB/etc/hookcgi.conf"
+	lab_store
 	{
-		echo "store = \"sqlite:$STORE\""
 		echo 'worker = "off"'
 		endpoint orders idfy "run = { \"$LAB/handlers/record\" }" 'mode = "queue"'
 		endpoint broken idfy "run = { \"$LAB/handlers/exit\", \"100\" }" 'mode = "queue"'
@@ -23,13 +20,11 @@ setup_file() {
 
 teardown_file() { lab_close; }
 
-hookcgi() { "${AS_USER[@]}" "$LAB/bin/hookcgi" -c "$LAB/etc/hookcgi.conf" "$@"; }
-
 # EXIT ARGUMENT...
 ends_with() {
 	local wanted=$1
 	shift
-	run hookcgi "$@"
+	run lab_hookcgi "$@"
 	[ "$status" -eq "$wanted" ] && return 0
 	printf 'hookcgi %s: exit %s, not %s\n%s\n' "$*" "$status" "$wanted" "$output"
 	return 1
@@ -62,7 +57,7 @@ accepted() {
 	return 1
 }
 
-work() { hookcgi worker --once; }
+work() { lab_hookcgi worker --once; }
 
 # EXPRESSION: a truth about "rows", the objects that the last output's lines are.
 rows() {
@@ -75,7 +70,7 @@ sys.exit(not eval(sys.argv[1]))' "$1" <<<"$output" && return 0
 
 # As rows; without what went to standard error.
 json() {
-	output=$(hookcgi "${@:2}" --json) || true
+	output=$(lab_hookcgi "${@:2}" --json) || true
 	rows "$1"
 }
 
@@ -196,7 +191,7 @@ json() {
 		printf '\\u0001\r\n\t"}'
 	} | tr -d '\r\n\t' >"$file"
 	accepted orders "$(cat "$file")"
-	hookcgi show 4 --body >"$BATS_TEST_TMPDIR/shown"
+	lab_hookcgi show 4 --body >"$BATS_TEST_TMPDIR/shown"
 	cmp "$file" "$BATS_TEST_TMPDIR/shown"
 	ends_with 0 show 4
 	says "more bytes)"
@@ -210,9 +205,9 @@ json() {
 	ends_with 0 show 3
 	says "exit 100"
 	says "| leaving with 100"
-	[ "$(hookcgi show 1 --output 1)" = recorded ]
-	[ -z "$(hookcgi show 3 --output 1 2>/dev/null)" ]
-	[ "$(hookcgi show 3 --output 1 2>&1)" = "leaving with 100" ]
+	[ "$(lab_hookcgi show 1 --output 1)" = recorded ]
+	[ -z "$(lab_hookcgi show 3 --output 1 2>/dev/null)" ]
+	[ "$(lab_hookcgi show 3 --output 1 2>&1)" = "leaving with 100" ]
 	ends_with 1 show 3 --output 2
 	json '[r["id"] for r in rows] == [3] and rows[0]["reason"]' list --state dead
 	ends_with 0 list --state dead

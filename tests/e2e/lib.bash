@@ -197,7 +197,7 @@ lab_config() {
 	chmod 600 "$LAB"/etc/*.secret
 	{
 		echo "log = \"file:$LAB/log/hookcgi.log\""
-		echo "store = \"${LAB_STORE:-none}\""
+		echo 'store = "none"'
 		for name in $PROVIDERS; do
 			endpoint "$name" "$name" "run = { \"$LAB/handlers/record\" }" \
 				'headers = { "X-Extra" }'
@@ -226,6 +226,19 @@ endpoint() {
 	[ $# -eq 0 ] || printf '\t%s\n' "$@"
 	printf '}\n'
 }
+
+# Keep events from here on, in $STORE; the program makes its folder itself.
+lab_store() {
+	export STORE=$LAB/run/store/hookcgi.db
+	sed -i "s,^store = .*,store = \"sqlite:$STORE\"," "$LAB/etc/hookcgi.conf"
+	chown "$LAB_USER" "$LAB/etc/hookcgi.conf"
+}
+
+# ARGUMENT...: the command line, as the user that the store belongs to.
+lab_hookcgi() { "${AS_USER[@]}" "$LAB/bin/hookcgi" -c "$LAB/etc/hookcgi.conf" "$@"; }
+
+# ID STATE: what became of an event.
+is() { lab_hookcgi list --json --limit 1000 | grep -q "^{\"id\":$1,.*\"state\":\"$2\""; }
 
 # FILE: a shipped configuration with this lab's paths, and with the one number
 # that limits bodies raised when RAISED is set.
@@ -303,6 +316,7 @@ body() {
 
 forget() { rm -f "$LAB"/out/*; }
 runs() { find "$LAB/out" -name "$1.*.env" | wc -l; }
+has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 
 # ENDPOINT: its handler ran once; $effect.env and $effect.stdin are what it was given.
 handled() {

@@ -6,8 +6,8 @@ load lib
 load servers
 
 setup_file() {
-	export LAB_STORE=sqlite:$BATS_FILE_TMPDIR/store/hookcgi.db
 	lab_open
+	lab_store
 	# Fails until the third attempt.
 	cat >"$LAB/handlers/third" <<-'EOF'
 		#!/bin/sh
@@ -23,11 +23,6 @@ setup_file() {
 		endpoint waitfails idfy "run = { \"$LAB/handlers/exit\", \"9\" }" 'mode = "wait"'
 		endpoint rated idfy "run = { \"$LAB/handlers/record\" }" 'rate = "2/h"'
 	} >>"$LAB/etc/hookcgi.conf"
-	mkdir "$BATS_FILE_TMPDIR/store"
-	chmod 700 "$BATS_FILE_TMPDIR/store"
-	chown "$LAB_USER" "$BATS_FILE_TMPDIR/store"
-	# The way to it must be open for the server's user.
-	chmod 755 "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/file" 2>/dev/null || true
 	server_start lighttpd_fastcgi
 }
 
@@ -38,8 +33,6 @@ teardown_file() {
 
 setup() { forget; }
 
-hookcgi() { "${AS_USER[@]}" "$LAB/bin/hookcgi" -c "$LAB/etc/hookcgi.conf" "$@"; }
-
 # NUMBER: a body of its own.
 numbered() {
 	printf '{"id":"evt_%s","type":"document_signed","payload":{"n":%s}}' "$1" "$1" \
@@ -48,17 +41,15 @@ numbered() {
 }
 
 # ID STATE
-is() { hookcgi list --json --limit 1000 | grep -q "^{\"id\":$1,.*\"state\":\"$2\""; }
 becomes() {
 	wait_for 10 is "$1" "$2" && return 0
 	echo "event $1 did not become $2:"
-	hookcgi show "$1"
+	lab_hookcgi show "$1"
 	tail -n 5 "$LAB"/log/*
 	return 1
 }
 # The number that the last answer gave.
 number() { sed -n 's/.*"id":\([0-9]*\).*/\1/p' "$ANSWER.body"; }
-has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 
 @test "an event is answered with its number and its handler runs without a service or cron" {
 	post idfy "$(numbered 1)"
@@ -89,7 +80,7 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 	expect 200 "the event"
 	becomes "$(number)" "done"
 	[ "$(wc -l <"$LAB/out/third")" -eq 3 ]
-	hookcgi show "$(number)" | grep -q "not yet"
+	lab_hookcgi show "$(number)" | grep -q "not yet"
 }
 
 @test "exit 100 and the last retry make an event dead, and the sender's retry queues it again" {
@@ -102,15 +93,15 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 	becomes "$id" dead
 	post once "$(numbered 5)"
 	becomes "$(number)" dead
-	hookcgi show "$(number)" | grep -q 'exit.* 7'
+	lab_hookcgi show "$(number)" | grep -q 'exit.* 7'
 }
 
 @test "a dead event is replayed" {
 	sed -i 's/"100"/"0"/' "$LAB/etc/hookcgi.conf"
 	local id
-	id=$(hookcgi list --json --endpoint gone --limit 1 | sed -n 's/^{"id":\([0-9]*\).*/\1/p')
+	id=$(lab_hookcgi list --json --endpoint gone --limit 1 | sed -n 's/^{"id":\([0-9]*\).*/\1/p')
 	# The worker takes the new configuration within a second; replay until it did.
-	replayed() { hookcgi replay "$id" >/dev/null && wait_for 2 is "$id" "done"; }
+	replayed() { lab_hookcgi replay "$id" >/dev/null && wait_for 2 is "$id" "done"; }
 	wait_for 10 replayed
 }
 
@@ -119,16 +110,16 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 	expect 200 "the waiting one"
 	answer_has recorded
 	handled waits
-	hookcgi list --json --endpoint waits | grep -q '"state":"done"'
+	lab_hookcgi list --json --endpoint waits | grep -q '"state":"done"'
 	post waits "$(numbered 6)"
 	answer_has '"status":"duplicate"'
 	[ "$(runs waits)" -eq 1 ]
 	post waitfails "$(numbered 7)"
 	expect 500 "the failing one"
-	hookcgi list --json --endpoint waitfails | grep -q '"state":"dead"'
+	lab_hookcgi list --json --endpoint waitfails | grep -q '"state":"dead"'
 	post waitfails "$(numbered 7)"
 	expect 500 "its retry runs again"
-	hookcgi show "$(hookcgi list --json --endpoint waitfails | sed -n 's/^{"id":\([0-9]*\).*/\1/p')" |
+	lab_hookcgi show "$(lab_hookcgi list --json --endpoint waitfails | sed -n 's/^{"id":\([0-9]*\).*/\1/p')" |
 		grep -q 'exit.* 9'
 }
 
@@ -137,7 +128,7 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 	post idfy "$BATS_TEST_TMPDIR/cut"
 	expect 200 "the unusable one"
 	answer_has '"status":"unusable"'
-	hookcgi list --json --state dead --endpoint idfy | grep -q '"reason":"[^"]'
+	lab_hookcgi list --json --state dead --endpoint idfy | grep -q '"reason":"[^"]'
 }
 
 @test "twenty at once are twenty events and twenty runs" {
@@ -166,7 +157,7 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 	wait
 	[ "$(cat "$BATS_TEST_TMPDIR"/code.* | sort -u)" = 200 ]
 	wait_for 10 has_run idfy
-	[ "$(hookcgi list --json --limit 1000 | grep -c '"event_id":"evt_200"')" -eq 1 ]
+	[ "$(lab_hookcgi list --json --limit 1000 | grep -c '"event_id":"evt_200"')" -eq 1 ]
 	[ "$(runs idfy)" -eq 1 ]
 }
 
@@ -182,18 +173,18 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 @test "a refusal can be seen later" {
 	request --data-binary x -H 'X-Idfy-Signature: no' "$BASE/idfy"
 	expect 401 "the forged one"
-	hookcgi refused --json | grep '"status":401' | grep -q '"endpoint":"idfy"'
+	lab_hookcgi refused --json | grep '"status":401' | grep -q '"endpoint":"idfy"'
 	request --data-binary x "$BASE/nowhere"
-	hookcgi refused | grep -q nowhere
+	lab_hookcgi refused | grep -q nowhere
 }
 
 @test "check says how the events are kept" {
-	run hookcgi check
-	[[ $output == *"store $BATS_FILE_TMPDIR/store/hookcgi.db"*"WAL"*"FULL"* ]]
+	run lab_hookcgi check
+	[[ $output == *"store $STORE"*"WAL"*"FULL"* ]]
 }
 
 @test "the store is private whatever the umask" {
-	[ "$(find "$BATS_FILE_TMPDIR/store" -type f -perm /077 | wc -l)" -eq 0 ]
+	[ "$(find "${STORE%/*}" -type f -perm /077 | wc -l)" -eq 0 ]
 }
 
 @test "a killed worker loses nothing" {
@@ -205,9 +196,9 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 	done
 	post idfy "$(numbered 411)"
 	expect 200 "the last"
-	all_done() { ! hookcgi list --json --limit 1000 --endpoint idfy | grep -qE '"state":"(queued|running)"'; }
+	all_done() { ! lab_hookcgi list --json --limit 1000 --endpoint idfy | grep -qE '"state":"(queued|running)"'; }
 	wait_for 20 all_done
 	for i in $(seq 401 411); do
-		hookcgi list --json --limit 1000 --state "done" | grep -q "\"event_id\":\"evt_$i\""
+		lab_hookcgi list --json --limit 1000 --state "done" | grep -q "\"event_id\":\"evt_$i\""
 	done
 }

@@ -6,9 +6,8 @@ load lib
 load servers
 
 setup_file() {
-	export STORE=$BATS_FILE_TMPDIR/store/hookcgi.db
-	export LAB_STORE=sqlite:$STORE
 	lab_open
+	lab_store
 	cat >"$LAB/handlers/brief" <<-'EOF'
 		#!/bin/sh
 		touch "${0%/handlers/*}/out/begun"
@@ -23,11 +22,6 @@ setup_file() {
 	} >>"$LAB/etc/hookcgi.conf"
 	# What a worker would complain about.
 	sed -i '/"misconfigured"/,/^}/d; /"missing"/,/^}/d' "$LAB/etc/hookcgi.conf"
-	mkdir "$BATS_FILE_TMPDIR/store"
-	chmod 700 "$BATS_FILE_TMPDIR/store"
-	chown "$LAB_USER" "$BATS_FILE_TMPDIR/store"
-	# The way to it must be open for the server's user.
-	chmod 755 "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/file" 2>/dev/null || true
 	server_start lighttpd_fastcgi
 }
 
@@ -38,10 +32,8 @@ setup() { forget; }
 teardown() {
 	[ ! -e "$LAB/run/worker.main" ] || stop "$(cat "$LAB/run/worker.main")"
 	rm -f "$LAB/run/worker.main"
-	"${AS_USER[@]}" "$LAB/bin/hookcgi" -c "$LAB/etc/hookcgi.conf" worker --once
+	lab_hookcgi worker --once
 }
-
-hookcgi() { "${AS_USER[@]}" "$LAB/bin/hookcgi" -c "$LAB/etc/hookcgi.conf" "$@"; }
 
 start_worker() {
 	start worker "${AS_USER[@]}" "$LAB/bin/hookcgi" -c "$LAB/etc/hookcgi.conf" worker "$@"
@@ -58,16 +50,12 @@ put() {
 	id=$(sed -n 's/.*"id":\([0-9]*\).*/\1/p' "$ANSWER.body")
 }
 
-# ID STATE
-is() { hookcgi list --json --limit 1000 | grep -q "^{\"id\":$1,.*\"state\":\"$2\""; }
-has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
-
 @test "--once runs what is due, leaves retries, and ends" {
 	put idfy a
 	local first=$id
 	put later b
 	[ "$(runs idfy)" -eq 0 ] # worker = "off": nobody else did
-	run hookcgi worker --once
+	run lab_hookcgi worker --once
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
 	handled idfy
@@ -75,7 +63,7 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 	given "HOOK_DELIVERY=$first"
 	is "$first" "done"
 	is "$id" queued
-	run hookcgi worker --once
+	run lab_hookcgi worker --once
 	[ "$status" -eq 0 ]
 	[ "$(runs idfy)" -eq 1 ]
 }
@@ -95,10 +83,10 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 	start_worker
 	put idfy a
 	wait_for 5 has_run idfy
-	run hookcgi worker
+	run lab_hookcgi worker
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"another worker has $STORE"* ]]
-	run hookcgi worker --once
+	run lab_hookcgi worker --once
 	[ "$status" -eq 0 ]
 }
 
@@ -116,7 +104,7 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 
 @test "--idle ends a worker that has nothing to do" {
 	# It stays as long as a retry waits.
-	hookcgi list --json --limit 0 --state queued | sed -n 's/^{"id":\([0-9]*\).*/\1/p' |
+	lab_hookcgi list --json --limit 0 --state queued | sed -n 's/^{"id":\([0-9]*\).*/\1/p' |
 		while read -r id; do sqlite3 "$STORE" "UPDATE event SET due = 1 WHERE id = $id"; done
 	sed -i 's/"75"/"0"/' "$LAB/etc/hookcgi.conf"
 	start_worker --idle 300ms
@@ -128,13 +116,13 @@ has_run() { [ "$(runs "$1")" -ge "${2:-1}" ]; }
 	for arguments in "--runners 0" "--runners 65" "--runners x" "--idle soon" "--idle 0" \
 		"--once --idle 5m" "now" "--twice"; do
 		# shellcheck disable=SC2086 # words
-		run hookcgi worker $arguments
+		run lab_hookcgi worker $arguments
 		[ "$status" -eq 2 ] || {
 			echo "worker $arguments: exit $status"
 			return 1
 		}
 	done
-	run hookcgi worker --help
+	run lab_hookcgi worker --help
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"--once"*"--runners"*"--idle"* ]]
 	echo 'store = "none"' >"$LAB/etc/none.conf"
