@@ -89,7 +89,9 @@ const struct cli_command cli_prune = {
 		"  --json            {\"removed\":N}\n"
 		"\n"
 		"TIME is 12h, 30d or 0; without it, keep and keep_body of the configuration.\n"
-		"Queued and running events stay, and so do keys for a week: what a sender sends\n"
-		"again is still known. Removed rows make room in the file, it does not shrink.\n",
+		"Queued and running events stay, and so do keys of done ones for two weeks: what "
+		"a\n"
+		"sender sends again is still known. Removed rows make room in the file, it does\n"
+		"not shrink.\n",
 	.run = run_prune,
 };
