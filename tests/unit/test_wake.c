@@ -307,19 +307,25 @@ send_for_long(void)
 	return listened == 0 ? 2 : listened == i ? 3 : 0;
 }
 
+/* What a sender's process, running body, comes to. */
+static int
+while_a_reader_comes_and_goes(int (*body)(void))
+{
+	pid_t reader = start_child();
+	int status;
+
+	if (reader == 0)
+		come_and_go();
+	status = in_child(body);
+	kill_child(reader);
+	return status;
+}
+
 static void
 reader_that_goes_in_between_kills_no_sender(void **state)
 {
-	pid_t reader;
-	int status;
-
 	(void)state;
-	reader = start_child();
-	if (reader == 0)
-		come_and_go();
-	status = in_child(send_for_long);
-	kill_child(reader);
-	assert_int_equal(status, 0);
+	assert_int_equal(while_a_reader_comes_and_goes(send_for_long), 0);
 }
 
 /* One that was waiting already, blocked by the caller, stays; none is added. */
@@ -347,16 +353,8 @@ send_with_signal_blocked(void)
 static void
 callers_own_sigpipe_is_neither_taken_nor_added(void **state)
 {
-	pid_t reader;
-	int status;
-
 	(void)state;
-	reader = start_child();
-	if (reader == 0)
-		come_and_go();
-	status = in_child(send_with_signal_blocked);
-	kill_child(reader);
-	assert_int_equal(status, 0);
+	assert_int_equal(while_a_reader_comes_and_goes(send_with_signal_blocked), 0);
 }
 
 static void
