@@ -47,6 +47,15 @@ struct store;
 struct store *store_new(const char *path);
 void store_free(struct store *store);
 
+/*
+ * Closing leaves the write-ahead log (DATABASE-wal) as it is, for the next one that opens the
+ * database: the last one that closes would else write it into the database, with some syncs. For a
+ * process that lives for one event. A log of more than 1 MiB is written into the database all the same,
+ * so it stays bounded. What lies in it belongs to this database: whoever removes the one loses
+ * events, whoever puts another database beside it damages that.
+ */
+void store_leave_log(struct store *store);
+
 /* Why the last call was not STORE_OK: one printable line with the remedy. Borrowed until the next call. */
 const char *store_reason(const struct store *store);
 
@@ -78,6 +87,7 @@ struct store_event {
 	struct slice
 		variables; /* the request's as far as they are kept: "NAME=value" with a NUL each */
 	struct slice body;
+	const uint8_t *digest; /* SHA-256 of the body, 32 bytes; NULL: computed here */
 	enum store_state
 		state;        /* QUEUED; RUNNING: this process runs it now; DEAD: reason says why */
 	const char *reason;   /* NULL, or why it is dead */
@@ -91,8 +101,9 @@ struct store_event {
 
 /*
  * Put them in, in one transaction with one fsync(2): all of them are on disk when it
- * is STORE_OK, and none otherwise. The unique index decides what is a duplicate. deadline_ms: of CLOCK_MONOTONIC,
- * for waiting for other writers; what an fsync takes is not bounded by it.
+ * is STORE_OK, and none otherwise. Where nothing is new there is nothing to sync. The unique index
+ * decides what is a duplicate. deadline_ms: of CLOCK_MONOTONIC, for waiting for other writers; what
+ * an fsync takes is not bounded by it.
  */
 enum store_result store_put(
 	struct store *store, struct store_event *const *events, size_t count, int64_t deadline_ms);
@@ -127,7 +138,8 @@ void store_job_free(struct store_job *job);
  * Take the next due event of these lanes for this process: of new ones the one that came
  * first, of those that wait for a retry the one that is due first; retries_first
  * says which is looked for first (callers take turns, so that neither starves the other). Costs the same
- * whatever is queued. An event whose body is not what it was is made dead on the way.
+ * whatever is queued, and takes no lock when nothing is due. An event whose body is not what it was is made
+ * dead on the way (after ten of them: STORE_NONE, and the next one is due now).
  * STORE_NONE: nothing is due; *next_due_ms_out is when the next one is, INT64_MAX: none is queued
  * (those of lanes that are full do not count). job must have been made by store_job_init().
  */
@@ -153,6 +165,41 @@ struct store_attempt {
  */
 enum store_result store_settle(struct store *store, int64_t id, const struct store_attempt *attempt,
 	enum store_state state, int64_t due_ms, const char *reason);
+
+/* What store_settle() is given, of one of several. */
+struct store_settlement {
+	int64_t id;
+	const struct store_attempt *attempt;
+	enum store_state state;
+	int64_t due_ms;
+	const char *reason;
+
+	/* Set, when the result of all is STORE_OK: that, or STORE_NONE as store_settle() says it. */
+	enum store_result result;
+};
+
+/* Settle several in one transaction. store_reason() is of the last that is STORE_NONE. */
+enum store_result store_settle_all(
+	struct store *store, struct store_settlement *settlements, size_t count);
+
+/* store_settle_all() and then store_put(), in one transaction with one fsync(2): both, or nothing. */
+enum store_result store_write(struct store *store, struct store_event *const *events,
+	size_t event_count, struct store_settlement *settlements, size_t settlement_count,
+	int64_t deadline_ms);
+
+/*
+ * store_settle() and then store_claim(), in one transaction with one fsync(2). The result is that of
+ * the claim, and STORE_NONE leaves the attempt settled all the same. *settled_out is set when it is
+ * STORE_OK or STORE_NONE: STORE_OK, or STORE_NONE as store_settle() says it. With any other result
+ * both are undone, and settling is tried again as with store_settle() (after an error of the disk
+ * the attempt may be settled already: STORE_NONE). What job held may be gone whatever the result is, so it
+ * is another one than that of the event that is settled, where that may be needed again.
+ */
+enum store_result store_settle_and_claim(struct store *store, int64_t id,
+	const struct store_attempt *attempt, enum store_state state, int64_t due_ms,
+	const char *reason, enum store_result *settled_out, const struct store_lane *lanes,
+	size_t count, bool retries_first, int64_t now_ms, struct store_job *job,
+	int64_t *next_due_ms_out);
 
 /*
  * Give back what ended processes had claimed: queued again at once, in its old place, with a "lost"

@@ -1,4 +1,4 @@
-/* store_sqlite.c - events in an SQLite database (the only user of sqlite3)
+/* store_sqlite.c - events in an SQLite database (with store_vfs.c the only user of sqlite3)
  *
  * One file, in WAL mode with synchronous=FULL: a commit is one fdatasync(2), and what it acknowledges
  * survives a power loss. NORMAL, and DELETE with FULL, lose acknowledged events
@@ -8,7 +8,9 @@
  * own. The index event_queued holds only what is queued, so that a claim costs the same with millions
  * of events that are done. How many events an endpoint has in each state is
  * kept in its row, in the transaction that moves them: the queue's limit, the
- * concurrency and the statistics count nothing.
+ * concurrency and the statistics count nothing. A commit costs the pages that it changes: an
+ * endpoint's row is written once in a transaction, see struct account, and no number is written down
+ * when it is given: the largest is the newest event's, or that of one that was pruned (clock.last_event).
  *
  * - New events have due 0 and are taken by their number, whatever the clock does. A retry has the
  *   time when it is due; one that is due at once (replayed, requeued) has 1, which is long ago, so it
@@ -50,6 +52,7 @@
 #include "clock.h"
 #include "crypto.h"
 #include "log.h"
+#include "store_vfs.h"
 #include "text.h"
 
 #define APPLICATION_ID 0x686f6f6b /* "hook" */
@@ -60,11 +63,13 @@
 #define WAIT_MAX_MS ((int64_t)3600 * 1000)
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
 #define WAITED_LEASE_MS ((int64_t)2 * 3600 * 1000) /* over any timeout of a handler */
-#define LATE_AGAIN_MS 50           /* between two signals to one who waits too long */
-#define BLOB_MAX ((size_t)1 << 30) /* SQLite's own limit is lower */
-#define AT_ONCE 1                  /* due of a retry that waits for nothing */
-#define FIX_STEP 1000              /* due times mended in one transaction */
-#define RUNNING_MAX 100000         /* owners that one look at the running ones judges */
+#define LATE_AGAIN_MS 50              /* between two signals to one who waits too long */
+#define BLOB_MAX ((size_t)1 << 30)    /* SQLite's own limit is lower */
+#define AT_ONCE 1                     /* due of a retry that waits for nothing */
+#define FIX_STEP 1000                 /* due times mended in one transaction */
+#define RUNNING_MAX 100000            /* owners that one look at the running ones judges */
+#define BURY_MAX 10                   /* damaged events that one transaction makes dead */
+#define LOG_LEFT_MAX ((off_t)1 << 20) /* see store_leave_log() */
 #define OWNER_MAX 160
 
 /* Flags of an attempt. */
@@ -87,7 +92,7 @@ static const char schema[] =
 	") STRICT;"
 	/* What moves. */
 	"CREATE TABLE event("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" id INTEGER PRIMARY KEY," /* never given again, see clock.last_event */
 	" endpoint INTEGER NOT NULL,"
 	" state INTEGER NOT NULL,"    /* enum store_state */
 	" due INTEGER NOT NULL,"      /* ms since 1970; 0: new, 1: a retry at once */
@@ -139,22 +144,23 @@ static const char schema[] =
 	" duration INTEGER NOT NULL," /* us */
 	" end TEXT NOT NULL,"
 	" code INTEGER NOT NULL,"
+	" flags INTEGER NOT NULL,"
 	" reason TEXT,"
 	" output BLOB NOT NULL,"
 	" error BLOB NOT NULL,"
-	" flags INTEGER NOT NULL,"
 	" PRIMARY KEY(event, number)"
-	") STRICT;"
+	") STRICT, WITHOUT ROWID;"
 	/* One row. */
 	"CREATE TABLE clock("
 	" id INTEGER PRIMARY KEY,"
-	" age INTEGER NOT NULL,"       /* ms that the database was in use, at the last prune */
-	" wall INTEGER NOT NULL,"      /* ms since 1970 of the last prune */
-	" body_age INTEGER NOT NULL,"  /* bodies of done events are dropped up to this age */
-	" body_event INTEGER NOT NULL" /* and, of the same age, this number */
+	" age INTEGER NOT NULL,"        /* ms that the database was in use, at the last prune */
+	" wall INTEGER NOT NULL,"       /* ms since 1970 of the last prune */
+	" body_age INTEGER NOT NULL,"   /* bodies of done events are dropped up to this age */
+	" body_event INTEGER NOT NULL," /* and, of the same age, this number */
+	" last_event INTEGER NOT NULL"  /* the largest number at the last prune */
 	") STRICT;"
 	"INSERT INTO clock VALUES(1, 0, CAST((julianday('now') - 2440587.5) * 86400000 AS "
-	"INTEGER), -1, 0);"
+	"INTEGER), -1, 0, 0);"
 	"PRAGMA application_id = 1752133483;"
 	"PRAGMA user_version = 1;";
 
@@ -183,12 +189,11 @@ enum sql {
 	SQL_ROLLBACK,
 	SQL_CLOCK,
 	SQL_CLOCK_SET,
-	SQL_LAST_ID,
 	SQL_ENDPOINT_FIND,
 	SQL_ENDPOINT_ADD,
 	SQL_ENDPOINT_LOOK,
-	SQL_ENDPOINT_REFUSING,
 	SQL_ENDPOINT_COUNT,
+	SQL_ENDPOINT_LOADS,
 	SQL_ENDPOINTS,
 	SQL_KEY_ADD,
 	SQL_KEY_FIND,
@@ -245,17 +250,19 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
-	[SQL_CLOCK] = "SELECT age, wall, body_age, body_event FROM clock WHERE id = 1",
-	[SQL_CLOCK_SET] = "UPDATE clock SET age = ?1, wall = ?2, body_age = ?3, body_event = ?4"
-			  " WHERE id = 1",
-	[SQL_LAST_ID] = "SELECT seq FROM sqlite_sequence WHERE name = 'event'",
+	[SQL_CLOCK] = "SELECT age, wall, body_age, body_event,"
+		      " max(last_event, ifnull((SELECT max(id) FROM event), 0))"
+		      " FROM clock WHERE id = 1",
+	[SQL_CLOCK_SET] = "UPDATE clock SET age = ?1, wall = ?2, body_age = ?3, body_event = ?4,"
+			  " last_event = ?5 WHERE id = 1",
 	[SQL_ENDPOINT_FIND] = "SELECT id FROM endpoint WHERE name = ?1",
 	[SQL_ENDPOINT_ADD] = "INSERT INTO endpoint(name) VALUES(?1)",
-	[SQL_ENDPOINT_LOOK] = "SELECT queued, running, refusing FROM endpoint WHERE id = ?1",
-	[SQL_ENDPOINT_REFUSING] = "UPDATE endpoint SET refusing = ?2 WHERE id = ?1",
+	[SQL_ENDPOINT_LOOK] = "SELECT queued, refusing FROM endpoint WHERE id = ?1",
 	[SQL_ENDPOINT_COUNT] = "UPDATE endpoint SET queued = queued + ?2, running = running + ?3,"
 			       " done = done + ?4, dead = dead + ?5, attempts = attempts + ?6,"
-			       " failed_attempts = failed_attempts + ?7 WHERE id = ?1",
+			       " failed_attempts = failed_attempts + ?7,"
+			       " refusing = refusing + ?8 WHERE id = ?1",
+	[SQL_ENDPOINT_LOADS] = "SELECT id, queued, running, name FROM endpoint",
 	[SQL_ENDPOINTS] = "SELECT id, name, queued, running, done, dead, attempts, failed_attempts"
 			  " FROM endpoint ORDER BY name",
 	[SQL_KEY_ADD] = "INSERT INTO key(endpoint, key, event, age) VALUES(?1, ?2, ?3, ?4)"
@@ -273,10 +280,10 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_EVENT_ADD] = "INSERT INTO event(id, endpoint, state, due, attempts, failed, changed,"
 			  " age, owner, lease, waited)"
 			  " VALUES(?1, ?2, ?3, 0, ?4, 0, ?5, ?6, ?7, ?8, ?4)",
-	[SQL_DETAIL_ADD] = "INSERT OR REPLACE INTO detail(event, provider, type, sender_id, key,"
+	[SQL_DETAIL_ADD] = "INSERT INTO detail(event, provider, type, sender_id, key,"
 			   " remote, received, reason, digest, body_len)"
 			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-	[SQL_BODY_ADD] = "INSERT OR REPLACE INTO body(event, variables, body) VALUES(?1, ?2, ?3)",
+	[SQL_BODY_ADD] = "INSERT INTO body(event, variables, body) VALUES(?1, ?2, ?3)",
 	[SQL_REQUEUE] = "UPDATE event SET state = ?2, due = ?3, attempts = attempts + ?4,"
 			" failed = 0, changed = ?5, age = ?6, owner = ?7, lease = ?8, waited = ?4"
 			" WHERE id = ?1",
@@ -296,7 +303,8 @@ static const char *const statements[SQL_COUNT] = {
 		       " changed = ?4, age = ?5, owner = NULL, lease = 0"
 		       " WHERE id = ?1 AND state = 1 AND owner = ?6 AND attempts = ?7"
 		       " RETURNING endpoint",
-	[SQL_REASON] = "UPDATE detail SET reason = ?2 WHERE event = ?1",
+	/* Mostly there was none and is none: that changes no page. */
+	[SQL_REASON] = "UPDATE detail SET reason = ?2 WHERE event = ?1 AND reason IS NOT ?2",
 	[SQL_ATTEMPT_ADD] =
 		"INSERT OR REPLACE INTO attempt(event, number, started, duration, end, code,"
 		" reason, output, error, flags) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -363,6 +371,32 @@ struct known_endpoint {
 	int64_t id;
 };
 
+/* By how much an endpoint's row changes. */
+struct change {
+	int64_t events[4];
+	int64_t attempts, failed_attempts;
+	int64_t refusing;
+};
+
+/*
+ * What a transaction changes in an endpoint's row, which is written when it ends. Until then a number
+ * is what the row says and the change.
+ */
+struct account {
+	int64_t endpoint;
+	bool looked; /* the next two are what the row says */
+	int64_t queued, refusing;
+	struct change change;
+};
+
+struct clock {
+	int64_t age;
+	int64_t wall_ms;
+	int64_t body_age;
+	int64_t body_event;
+	int64_t last_id; /* the largest that was ever given */
+};
+
 /* An attempt that is over and was not settled. */
 struct lost {
 	int64_t id;
@@ -385,10 +419,15 @@ struct store {
 	bool suspect; /* the disk has failed: what it holds is not what the kernel shows */
 	int lock;     /* DATABASE-lock, -1: not open */
 	bool has_turn;
+	bool leaves_log; /* see store_leave_log() */
+	struct clock
+		clock; /* as the transaction has found it; last_id goes on with what it gives */
 	struct lost *doubts; /* what the transaction makes running, see doubt() */
 	size_t doubt_count, doubt_size;
 	struct known_endpoint *endpoints;
 	size_t endpoint_count, endpoint_size;
+	struct account *accounts; /* of the transaction */
+	size_t account_count, account_size;
 	char owner[OWNER_MAX];
 	pid_t owner_pid; /* that owner is of; 0: none yet */
 	char journal[128];
@@ -434,6 +473,15 @@ refuse(struct store *store, enum store_result result, const char *format, ...)
 	vsnprintf(store->reason + len, sizeof store->reason - (size_t)len, format, arguments);
 	va_end(arguments);
 	return result;
+}
+
+/* The name of a file that lies beside the database; owned. */
+static char *
+beside(const struct store *store, const char *suffix)
+{
+	char *path = xmalloc(strlen(store->path) + strlen(suffix) + 1);
+	sprintf(path, "%s%s", store->path, suffix);
+	return path;
 }
 
 /*
@@ -634,8 +682,7 @@ lock_open(struct store *store)
 	char *path;
 	if (store->lock >= 0)
 		return true;
-	path = xmalloc(strlen(store->path) + sizeof "-lock");
-	sprintf(path, "%s-lock", store->path);
+	path = beside(store, "-lock");
 	store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	free(path);
 	/* As SQLite does with its files: what root makes, the owner of the database may open. */
@@ -688,7 +735,8 @@ note(struct store *store, int code)
 	return good;
 }
 
-/* Ready to be bound. NULL: it failed. */
+/* Ready to be bound: all of its parameters, since those of the last time are still there. finish()
+ * has let go of the rows. NULL: it failed. */
 static sqlite3_stmt *
 use(struct store *store, enum sql sql)
 {
@@ -698,8 +746,6 @@ use(struct store *store, enum sql sql)
 	if (*statement == NULL && !note(store, sqlite3_prepare_v3(store->db, statements[sql], -1,
 						       SQLITE_PREPARE_PERSISTENT, statement, NULL)))
 		return NULL;
-	sqlite3_reset(*statement);
-	sqlite3_clear_bindings(*statement);
 	return *statement;
 }
 
@@ -723,7 +769,7 @@ bind_slice(struct store *store, sqlite3_stmt *statement, int at, struct slice sl
 static void
 bind_text(struct store *store, sqlite3_stmt *statement, int at, const char *text)
 {
-	if (statement != NULL && text != NULL)
+	if (statement != NULL)
 		note(store, sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC));
 }
 
@@ -738,7 +784,7 @@ step(struct store *store, sqlite3_stmt *statement)
 	return code == SQLITE_ROW;
 }
 
-/* Let go of the rows, and what is bound to them. false: this or something before it failed. */
+/* Let go of the rows. false: this or something before it failed. */
 static bool
 finish(struct store *store, sqlite3_stmt *statement)
 {
@@ -790,9 +836,11 @@ column_unsigned(sqlite3_stmt *statement, int at)
  * The connection
  */
 
+/* What was added to them in a transaction that is undone goes too. */
 static void
 forget_endpoints(struct store *store)
 {
+	store->account_count = 0;
 	for (size_t i = 0; i < store->endpoint_count; i++)
 		free(store->endpoints[i].name);
 	store->endpoint_count = 0;
@@ -1132,6 +1180,33 @@ configure(struct store *store, bool is_empty)
 	return store->code == SQLITE_OK;
 }
 
+/*
+ * The names of the file and of its folder, which may both be new, are on disk before the database is
+ * ours: what comes later finds a database that was begun, and does not ask. SQLite syncs the
+ * folder with its journal, but not what the folder lies in.
+ */
+static bool
+sync_names(struct store *store)
+{
+	char *path = xstrdup(store->path);
+	for (int up = 0; up < 2 && store->code == SQLITE_OK; up++) {
+		char *slash = strrchr(path, '/');
+		if (slash == NULL)
+			break;
+		*slash = '\0';
+		int fd = open(path[0] != '\0' ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		/* One that may be written and not be read cannot be synced by us. */
+		if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != EROFS) {
+			store->code = SQLITE_IOERR_DIR_FSYNC;
+			store->error = errno;
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	free(path);
+	return store->code == SQLITE_OK;
+}
+
 /* Fill the empty database, unless another process has done so meanwhile. */
 static bool
 create(struct store *store)
@@ -1201,9 +1276,59 @@ adopt(struct store *store, int64_t deadline_ms)
 	case IDENTITY_OURS:
 	case IDENTITY_EMPTY: break;
 	}
-	if (!configure(store, is_empty) || (is_empty && !create(store)) || !write_anew(store))
+	if (!configure(store, is_empty) || (is_empty && !(sync_names(store) && create(store))) ||
+		!write_anew(store))
 		return fail(store);
 	return STORE_OK;
+}
+
+static bool
+clock_read(struct store *store)
+{
+	sqlite3_stmt *statement = use(store, SQL_CLOCK);
+	store->clock = (struct clock){ 0 };
+	if (step(store, statement))
+		store->clock = (struct clock){
+			sqlite3_column_int64(statement, 0),
+			sqlite3_column_int64(statement, 1),
+			sqlite3_column_int64(statement, 2),
+			sqlite3_column_int64(statement, 3),
+			sqlite3_column_int64(statement, 4),
+		};
+	return finish(store, statement);
+}
+
+static bool
+begin(struct store *store)
+{
+	return run(store, use(store, SQL_BEGIN)) && clock_read(store);
+}
+
+static bool
+write_account(struct store *store, const struct account *account)
+{
+	static const struct change none;
+	const struct change *change = &account->change;
+	if (memcmp(change, &none, sizeof none) == 0)
+		return true;
+	sqlite3_stmt *statement = use(store, SQL_ENDPOINT_COUNT);
+	bind_number(store, statement, 1, account->endpoint);
+	for (int i = 0; i < 4; i++)
+		bind_number(store, statement, 2 + i, change->events[i]);
+	bind_number(store, statement, 6, change->attempts);
+	bind_number(store, statement, 7, change->failed_attempts);
+	bind_number(store, statement, 8, change->refusing);
+	return run(store, statement);
+}
+
+/* Unless something has failed. Where nothing was changed, SQLite writes and syncs nothing. */
+static bool
+commit(struct store *store)
+{
+	for (size_t i = 0; i < store->account_count && store->code == SQLITE_OK; i++)
+		write_account(store, &store->accounts[i]);
+	store->account_count = 0;
+	return store->code == SQLITE_OK && run(store, use(store, SQL_COMMIT));
 }
 
 static bool give_back(struct store *store, const struct lost *lost, int64_t now, unsigned *given);
@@ -1230,10 +1355,10 @@ resolve_doubts(struct store *store)
 	unsigned given = 0;
 	if (store->doubt_count == 0)
 		return STORE_OK;
-	run(store, use(store, SQL_BEGIN));
+	begin(store);
 	for (size_t i = 0; i < store->doubt_count && store->code == SQLITE_OK; i++)
 		give_back(store, &store->doubts[i], clock_wall_ms(), &given);
-	if (store->code != SQLITE_OK || !run(store, use(store, SQL_COMMIT))) {
+	if (!commit(store)) {
 		enum store_result result = explain(store);
 		store->suspect = store->suspect || (store->code & 0xff) == SQLITE_IOERR;
 		return result;
@@ -1253,7 +1378,7 @@ connect(struct store *store, int64_t deadline_ms)
 	store->device = status.st_dev;
 	store->inode = status.st_ino;
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-	if (!note(store, sqlite3_open_v2(store->path, &store->db, flags, NULL)))
+	if (!note(store, sqlite3_open_v2(store->path, &store->db, flags, store_vfs_name())))
 		return fail(store);
 	sqlite3_busy_timeout(store->db, left_ms(deadline_ms));
 	result = adopt(store, deadline_ms);
@@ -1308,6 +1433,23 @@ store_new(const char *path)
 }
 
 void
+store_leave_log(struct store *store)
+{
+	store->leaves_log = true;
+}
+
+/* By the size of its file: one that was checkpointed and is long still goes with this close. */
+static bool
+log_is_short(const struct store *store)
+{
+	struct stat status;
+	char *path = beside(store, "-wal");
+	bool is_short = stat(path, &status) != 0 || status.st_size <= LOG_LEFT_MAX;
+	free(path);
+	return is_short;
+}
+
+void
 store_free(struct store *store)
 {
 	if (store == NULL)
@@ -1322,9 +1464,12 @@ store_free(struct store *store)
 		drop(store);
 	turn_give(store);
 	finalize(store);
+	if (store->db != NULL && store->leaves_log && log_is_short(store))
+		sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_close(store->db);
 	if (store->lock >= 0)
 		close(store->lock);
+	free(store->accounts);
 	free(store->endpoints);
 	free(store->doubts);
 	free(store->shown);
@@ -1363,7 +1508,7 @@ write_begin(struct store *store, int64_t deadline_ms)
 	if (!turn_take(store, deadline_ms))
 		return late(store);
 	sqlite3_busy_timeout(store->db, left_ms(deadline_ms));
-	if (!run(store, use(store, SQL_BEGIN)))
+	if (!begin(store))
 		return fail(store);
 	/* It was a while, perhaps. */
 	if (has_moved(store)) {
@@ -1377,91 +1522,68 @@ write_begin(struct store *store, int64_t deadline_ms)
 	return STORE_OK;
 }
 
-/* Nothing of it has been. */
-static void
-write_undo(struct store *store)
-{
-	if (!run(store, use(store, SQL_ROLLBACK)))
-		drop(store);
-	forget_endpoints(store);
-	store->doubt_count = 0;
-	turn_give(store);
-}
-
 /* Commit, unless something has failed. */
 static enum store_result
 write_end(struct store *store)
 {
-	if (store->code != SQLITE_OK || !run(store, use(store, SQL_COMMIT)))
+	if (!commit(store))
 		return fail(store);
 	store->doubt_count = 0;
 	turn_give(store);
 	return STORE_OK;
 }
 
-struct clock {
-	int64_t age;
-	int64_t wall_ms;
-	int64_t body_age;
-	int64_t body_event;
-};
-
-static bool
-clock_read(struct store *store, struct clock *out)
-{
-	sqlite3_stmt *statement = use(store, SQL_CLOCK);
-	*out = (struct clock){ 0 };
-	if (step(store, statement))
-		*out = (struct clock){
-			sqlite3_column_int64(statement, 0),
-			sqlite3_column_int64(statement, 1),
-			sqlite3_column_int64(statement, 2),
-			sqlite3_column_int64(statement, 3),
-		};
-	return finish(store, statement);
-}
-
 /* How long the database was in use until now. Of the time since the last prune a day counts at
  * most, and none when the clock was set back. */
 static int64_t
-clock_age(const struct clock *clock, int64_t wall)
+current_age(const struct store *store, int64_t wall)
 {
-	int64_t passed = wall - clock->wall_ms;
-	return clock->age + (passed < 0 ? 0 : passed > DAY_MS ? DAY_MS : passed);
+	int64_t passed = wall - store->clock.wall_ms;
+	return store->clock.age + (passed < 0 ? 0 : passed > DAY_MS ? DAY_MS : passed);
 }
 
+/* NULL: nothing of the endpoint was looked at or changed in this transaction. */
+static struct account *
+account_find(const struct store *store, int64_t endpoint)
+{
+	for (size_t i = 0; i < store->account_count; i++) {
+		if (store->accounts[i].endpoint == endpoint)
+			return &store->accounts[i];
+	}
+	return NULL;
+}
+
+/* Borrowed until the next call. */
+static struct account *
+account_of(struct store *store, int64_t endpoint)
+{
+	struct account *account = account_find(store, endpoint);
+	if (account != NULL)
+		return account;
+	if (store->account_count == store->account_size) {
+		store->account_size = store->account_size > 0 ? store->account_size * 2 : 16;
+		store->accounts = xreallocarray(
+			store->accounts, store->account_size, sizeof *store->accounts);
+	}
+	account = &store->accounts[store->account_count++];
+	*account = (struct account){ .endpoint = endpoint };
+	return account;
+}
+
+/* By how many there are more of the endpoint's than its row says. */
 static int64_t
-current_age(struct store *store, int64_t wall)
+counted(const struct store *store, int64_t endpoint, enum store_state state)
 {
-	struct clock clock;
-	return clock_read(store, &clock) ? clock_age(&clock, wall) : 0;
+	const struct account *account = account_find(store, endpoint);
+	return account != NULL ? account->change.events[state] : 0;
 }
 
-/* By how much an endpoint's row changes. */
-struct change {
-	int64_t events[4];
-	int64_t attempts, failed_attempts;
-};
-
-static bool
-count(struct store *store, int64_t endpoint, const struct change *change)
-{
-	sqlite3_stmt *statement = use(store, SQL_ENDPOINT_COUNT);
-	bind_number(store, statement, 1, endpoint);
-	for (int i = 0; i < 4; i++)
-		bind_number(store, statement, 2 + i, change->events[i]);
-	bind_number(store, statement, 6, change->attempts);
-	bind_number(store, statement, 7, change->failed_attempts);
-	return run(store, statement);
-}
-
-static bool
+static void
 count_moved(struct store *store, int64_t endpoint, enum store_state from, enum store_state to)
 {
-	struct change change = { .attempts = 0 };
-	change.events[from]--;
-	change.events[to]++;
-	return from == to || count(store, endpoint, &change);
+	struct change *change = &account_of(store, endpoint)->change;
+	change->events[from]--;
+	change->events[to]++;
 }
 
 /* The endpoint's number; 0: there is none of this name, or it failed. */
@@ -1497,71 +1619,50 @@ endpoint_find_or_add(struct store *store, const char *name)
 	return run(store, statement) ? endpoint_find(store, name) : 0;
 }
 
-struct load {
-	int64_t queued, running;
-	bool refusing;
-};
-
-static bool
-endpoint_look(struct store *store, int64_t id, struct load *out)
-{
-	sqlite3_stmt *statement = use(store, SQL_ENDPOINT_LOOK);
-	*out = (struct load){ 0 };
-	bind_number(store, statement, 1, id);
-	if (step(store, statement)) {
-		out->queued = sqlite3_column_int64(statement, 0);
-		out->running = sqlite3_column_int64(statement, 1);
-		out->refusing = sqlite3_column_int(statement, 2) != 0;
-	}
-	return finish(store, statement);
-}
-
 /*
  * Put
  */
 
-/* What is the same for all of one transaction. */
-struct putting {
-	int64_t wall_ms;
-	int64_t age;
-	int64_t last_id;
-	bool changed; /* something is to be committed */
-};
-
-static bool
-last_id(struct store *store, int64_t *out)
+/* The endpoint's account, with what its row says. NULL: it failed. */
+static struct account *
+endpoint_look(struct store *store, int64_t endpoint)
 {
-	sqlite3_stmt *statement = use(store, SQL_LAST_ID);
-	*out = step(store, statement) ? sqlite3_column_int64(statement, 0) : 0;
-	return finish(store, statement);
+	struct account *account = account_of(store, endpoint);
+	if (account->looked)
+		return account;
+	sqlite3_stmt *statement = use(store, SQL_ENDPOINT_LOOK);
+	bind_number(store, statement, 1, endpoint);
+	if (step(store, statement)) {
+		account->queued = sqlite3_column_int64(statement, 0);
+		account->refusing = sqlite3_column_int64(statement, 1);
+		account->looked = true;
+	}
+	return finish(store, statement) ? account : NULL;
 }
 
 /* Is the queue full? Keeps in the endpoint's row whether it is refusing. */
 static bool
-is_refused(struct store *store, struct putting *putting, const struct store_event *event,
-	int64_t endpoint)
+is_refused(struct store *store, const struct store_event *event, int64_t endpoint)
 {
-	struct load load;
-	if (event->queue_limit == 0 || event->state != STORE_QUEUED ||
-		!endpoint_look(store, endpoint, &load))
+	if (event->queue_limit == 0 || event->state != STORE_QUEUED)
+		return false;
+	struct account *account = endpoint_look(store, endpoint);
+	if (account == NULL)
 		return false;
 	int64_t limit = event->queue_limit;
-	bool refused = load.queued >= limit || (load.refusing && load.queued > limit * 3 / 4);
-	if (refused != load.refusing) {
-		sqlite3_stmt *statement = use(store, SQL_ENDPOINT_REFUSING);
-		bind_number(store, statement, 1, endpoint);
-		bind_number(store, statement, 2, refused);
-		run(store, statement);
-		putting->changed = true;
-	}
+	int64_t queued = account->queued + account->change.events[STORE_QUEUED];
+	bool refusing = account->refusing + account->change.refusing != 0;
+	bool refused = queued >= limit || (refusing && queued > limit * 3 / 4);
+	account->change.refusing += refused - refusing;
 	return refused;
 }
 
 static bool
 write_detail(struct store *store, const struct store_event *event)
 {
-	uint8_t digest[CRYPTO_DIGEST_MAX];
-	if (!crypto_hash(CRYPTO_SHA256, &event->body, 1, digest))
+	uint8_t computed[CRYPTO_DIGEST_MAX];
+	const uint8_t *digest = event->digest != NULL ? event->digest : computed;
+	if (digest == computed && !crypto_hash(CRYPTO_SHA256, &event->body, 1, computed))
 		return note(store, SQLITE_NOMEM);
 	sqlite3_stmt *statement = use(store, SQL_DETAIL_ADD);
 	bind_number(store, statement, 1, event->id);
@@ -1591,54 +1692,52 @@ bind_owner(struct store *store, sqlite3_stmt *statement, int at, bool running, i
 }
 
 static bool
-add_event(struct store *store, struct putting *putting, struct store_event *event, int64_t endpoint)
+add_event(struct store *store, struct store_event *event, int64_t endpoint, int64_t now)
 {
 	bool running = event->state == STORE_RUNNING;
-	struct change change = { .attempts = 0 };
-	change.events[event->state] = 1;
 	event->put = STORE_ACCEPTED;
 	event->attempt = running;
 	if (running)
-		doubt(store, event->id, 1, putting->wall_ms);
+		doubt(store, event->id, 1, now);
+	account_of(store, endpoint)->change.events[event->state]++;
 	sqlite3_stmt *statement = use(store, SQL_EVENT_ADD);
 	bind_number(store, statement, 1, event->id);
 	bind_number(store, statement, 2, endpoint);
 	bind_number(store, statement, 3, event->state);
 	bind_number(store, statement, 4, running);
-	bind_number(store, statement, 5, putting->wall_ms);
-	bind_number(store, statement, 6, putting->age);
-	bind_owner(store, statement, 7, running, putting->wall_ms + WAITED_LEASE_MS);
-	return run(store, statement) && write_detail(store, event) &&
-	       count(store, endpoint, &change);
+	bind_number(store, statement, 5, now);
+	bind_number(store, statement, 6, current_age(store, now));
+	bind_owner(store, statement, 7, running, now + WAITED_LEASE_MS);
+	return run(store, statement) && write_detail(store, event);
 }
 
 /* A dead one comes to life as what the sender sent now. */
 static bool
-requeue(struct store *store, struct putting *putting, struct store_event *event, int64_t endpoint,
-	unsigned attempts)
+requeue(struct store *store, struct store_event *event, int64_t endpoint, unsigned attempts,
+	int64_t now)
 {
 	bool running = event->state == STORE_RUNNING;
 	event->put = STORE_REQUEUED;
 	event->attempt = running ? attempts + 1 : 0;
 	if (running)
-		doubt(store, event->id, attempts + 1, putting->wall_ms);
-	putting->changed = true;
+		doubt(store, event->id, attempts + 1, now);
+	count_moved(store, endpoint, STORE_DEAD, event->state);
 	sqlite3_stmt *statement = use(store, SQL_REQUEUE);
 	bind_number(store, statement, 1, event->id);
 	bind_number(store, statement, 2, event->state);
 	bind_number(store, statement, 3, AT_ONCE);
 	bind_number(store, statement, 4, running);
-	bind_number(store, statement, 5, putting->wall_ms);
-	bind_number(store, statement, 6, putting->age);
-	bind_owner(store, statement, 7, running, putting->wall_ms + WAITED_LEASE_MS);
-	return run(store, statement) && write_detail(store, event) &&
-	       count_moved(store, endpoint, STORE_DEAD, event->state);
+	bind_number(store, statement, 5, now);
+	bind_number(store, statement, 6, current_age(store, now));
+	bind_owner(store, statement, 7, running, now + WAITED_LEASE_MS);
+	return run(store, statement) && run_number(store, SQL_DETAIL_DROP, event->id) &&
+	       run_number(store, SQL_BODY_DROP, event->id) && write_detail(store, event);
 }
 
 /* What is there under this key. */
 static bool
-put_known(struct store *store, struct putting *putting, struct store_event *event, int64_t endpoint,
-	bool refused)
+put_known(
+	struct store *store, struct store_event *event, int64_t endpoint, bool refused, int64_t now)
 {
 	sqlite3_stmt *statement = use(store, SQL_KEY_FIND);
 	bind_number(store, statement, 1, endpoint);
@@ -1657,50 +1756,36 @@ put_known(struct store *store, struct putting *putting, struct store_event *even
 		event->id = 0;
 		return true;
 	}
-	return requeue(store, putting, event, endpoint, attempts);
+	return requeue(store, event, endpoint, attempts, now);
 }
 
 static bool
-put_one(struct store *store, struct putting *putting, struct store_event *event)
+put_one(struct store *store, struct store_event *event, int64_t now)
 {
 	int64_t endpoint = endpoint_find_or_add(store, event->endpoint);
-	bool refused = endpoint != 0 && is_refused(store, putting, event, endpoint);
+	bool refused = endpoint != 0 && is_refused(store, event, endpoint);
 	if (store->code != SQLITE_OK)
 		return false;
 	if (refused)
-		return put_known(store, putting, event, endpoint, true);
-	event->id = putting->last_id + 1;
+		return put_known(store, event, endpoint, true, now);
+	event->id = store->clock.last_id + 1;
 	sqlite3_stmt *statement = use(store, SQL_KEY_ADD);
 	bind_number(store, statement, 1, endpoint);
 	bind_slice(store, statement, 2, event->key);
 	bind_number(store, statement, 3, event->id);
-	bind_number(store, statement, 4, putting->age);
+	bind_number(store, statement, 4, current_age(store, now));
 	if (!run(store, statement))
 		return false;
 	if (sqlite3_changes(store->db) == 0)
-		return put_known(store, putting, event, endpoint, false);
-	putting->last_id = event->id;
-	putting->changed = true;
-	return add_event(store, putting, event, endpoint);
+		return put_known(store, event, endpoint, false, now);
+	store->clock.last_id = event->id;
+	return add_event(store, event, endpoint, now);
 }
 
 enum store_result
-store_put(struct store *store, struct store_event *const *events, size_t count_of,
-	int64_t deadline_ms)
+store_put(struct store *store, struct store_event *const *events, size_t count, int64_t deadline_ms)
 {
-	struct putting putting = { .wall_ms = clock_wall_ms() };
-	enum store_result result = write_begin(store, deadline_ms);
-	if (result != STORE_OK)
-		return result;
-	putting.age = current_age(store, putting.wall_ms);
-	last_id(store, &putting.last_id);
-	for (size_t i = 0; i < count_of && store->code == SQLITE_OK; i++)
-		put_one(store, &putting, events[i]);
-	if (store->code != SQLITE_OK || putting.changed)
-		return write_end(store);
-	/* Duplicates and refusals only: nothing that needs the disk. */
-	write_undo(store);
-	return STORE_OK;
+	return store_write(store, events, count, NULL, 0, deadline_ms);
 }
 
 /*
@@ -1741,20 +1826,24 @@ struct candidate {
 	int64_t lease_ms; /* of the lane */
 };
 
+/* What a claim looks for. */
+struct wanted {
+	const struct store_lane *lanes;
+	size_t lane_count;
+	bool retries_first;
+	int64_t now;
+};
+
 struct look {
 	struct candidate fresh; /* of the smallest number */
 	struct candidate retry; /* that is due first */
 	int64_t next_due_ms;
 };
 
-static bool
-look_at_lane(struct store *store, const struct store_lane *lane, int64_t now, struct look *look)
+static void
+look_for_fresh(
+	struct store *store, const struct store_lane *lane, int64_t endpoint, struct look *look)
 {
-	struct load load;
-	int64_t endpoint = endpoint_find(store, lane->endpoint);
-	if (endpoint == 0 || !endpoint_look(store, endpoint, &load) || load.queued <= 0 ||
-		load.running >= (int64_t)lane->concurrency)
-		return store->code == SQLITE_OK;
 	sqlite3_stmt *statement = use(store, SQL_FRESH);
 	bind_number(store, statement, 1, endpoint);
 	if (step(store, statement)) {
@@ -1763,7 +1852,13 @@ look_at_lane(struct store *store, const struct store_lane *lane, int64_t now, st
 			look->fresh = (struct candidate){ id, 0, endpoint, lane->lease_ms };
 	}
 	finish(store, statement);
-	statement = use(store, SQL_RETRY);
+}
+
+static void
+look_for_retry(struct store *store, const struct store_lane *lane, int64_t endpoint, int64_t now,
+	struct look *look)
+{
+	sqlite3_stmt *statement = use(store, SQL_RETRY);
 	bind_number(store, statement, 1, endpoint);
 	if (step(store, statement)) {
 		int64_t id = sqlite3_column_int64(statement, 0);
@@ -1774,23 +1869,59 @@ look_at_lane(struct store *store, const struct store_lane *lane, int64_t now, st
 					       (due == look->retry.due_ms && id < look->retry.id)))
 			look->retry = (struct candidate){ id, due, endpoint, lane->lease_ms };
 	}
-	return finish(store, statement);
+	finish(store, statement);
 }
 
-/* false: it failed. */
+/* What is looked for second does not matter when there is one of the first, in whatever lane. */
+static void
+look_at_lane(struct store *store, const struct store_lane *lane, int64_t endpoint,
+	const struct wanted *wanted, struct look *look)
+{
+	if (wanted->retries_first) {
+		look_for_retry(store, lane, endpoint, wanted->now, look);
+		if (look->retry.id == 0)
+			look_for_fresh(store, lane, endpoint, look);
+	} else {
+		look_for_fresh(store, lane, endpoint, look);
+		if (look->fresh.id == 0)
+			look_for_retry(store, lane, endpoint, wanted->now, look);
+	}
+}
+
+/* NULL: there is none. */
+static const struct store_lane *
+lane_of(const struct wanted *wanted, const char *endpoint)
+{
+	for (size_t i = 0; i < wanted->lane_count; i++) {
+		if (strcmp(wanted->lanes[i].endpoint, endpoint) == 0)
+			return &wanted->lanes[i];
+	}
+	return NULL;
+}
+
+/* One statement goes over the endpoints, whatever the lanes are; what is asked meanwhile sees the same
+ * snapshot. false: it failed. */
 static bool
-look_for_due(struct store *store, const struct store_lane *lanes, size_t lane_count,
-	bool retries_first, int64_t now, struct candidate *out, int64_t *next_due_ms)
+look_for_due(struct store *store, const struct wanted *wanted, struct candidate *out,
+	int64_t *next_due_ms)
 {
 	struct look look = { .next_due_ms = INT64_MAX };
-	for (size_t i = 0; i < lane_count; i++) {
-		if (!look_at_lane(store, &lanes[i], now, &look))
-			return false;
+	sqlite3_stmt *loads = use(store, SQL_ENDPOINT_LOADS);
+	while (step(store, loads)) {
+		int64_t endpoint = sqlite3_column_int64(loads, 0);
+		int64_t queued = sqlite3_column_int64(loads, 1);
+		int64_t running = sqlite3_column_int64(loads, 2);
+		if (queued + counted(store, endpoint, STORE_QUEUED) <= 0)
+			continue;
+		const struct store_lane *lane = lane_of(wanted, column_text(loads, 3));
+		if (lane != NULL && running + counted(store, endpoint, STORE_RUNNING) <
+					    (int64_t)lane->concurrency)
+			look_at_lane(store, lane, endpoint, wanted, &look);
 	}
-	*out = look.retry.id != 0 && (retries_first || look.fresh.id == 0) ? look.retry
-									   : look.fresh;
+	*out = look.retry.id != 0 && (wanted->retries_first || look.fresh.id == 0) ? look.retry
+										   : look.fresh;
 	*next_due_ms = look.next_due_ms;
-	return true;
+	return finish(store, loads);
 }
 
 static bool
@@ -1849,9 +1980,9 @@ quarantine(struct store *store, const struct candidate *candidate, int64_t now)
 	bind_number(store, statement, 1, candidate->id);
 	bind_number(store, statement, 2, now);
 	bind_number(store, statement, 3, current_age(store, now));
-	if (!run(store, statement) || !set_reason(store, candidate->id, reason) ||
-		!count_moved(store, candidate->endpoint, STORE_QUEUED, STORE_DEAD))
+	if (!run(store, statement) || !set_reason(store, candidate->id, reason))
 		return false;
+	count_moved(store, candidate->endpoint, STORE_QUEUED, STORE_DEAD);
 	log_message(LOG_LEVEL_ERROR, "store", "event %" PRId64 " is dead: %s: look at the disk",
 		candidate->id, reason);
 	return true;
@@ -1860,56 +1991,67 @@ quarantine(struct store *store, const struct candidate *candidate, int64_t now)
 static bool
 take(struct store *store, const struct candidate *candidate, unsigned attempt, int64_t now)
 {
-	int64_t age = current_age(store, now);
 	doubt(store, candidate->id, attempt, now);
+	count_moved(store, candidate->endpoint, STORE_QUEUED, STORE_RUNNING);
 	sqlite3_stmt *statement = use(store, SQL_CLAIM);
 	bind_number(store, statement, 1, candidate->id);
 	bind_number(store, statement, 2, now);
-	bind_number(store, statement, 3, age);
+	bind_number(store, statement, 3, current_age(store, now));
 	bind_owner(store, statement, 4, true, now + candidate->lease_ms);
-	return run(store, statement) &&
-	       count_moved(store, candidate->endpoint, STORE_QUEUED, STORE_RUNNING);
+	return run(store, statement);
+}
+
+/* In a transaction. false: nothing is due, or it failed. */
+static bool
+claim_next(struct store *store, const struct wanted *wanted, struct store_job *job,
+	int64_t *next_due_ms_out)
+{
+	for (int buried = 0; buried < BURY_MAX; buried++) {
+		struct candidate candidate;
+		bool whole;
+		if (!look_for_due(store, wanted, &candidate, next_due_ms_out) ||
+			candidate.id == 0 || !load_job(store, candidate.id, job, &whole))
+			return false;
+		if (whole)
+			return take(store, &candidate, job->attempt, wanted->now);
+		if (!quarantine(store, &candidate, wanted->now))
+			return false;
+	}
+	*next_due_ms_out = wanted->now; /* others want to write too: go on then */
+	return false;
+}
+
+/* Claim, and end the transaction. */
+static enum store_result
+claim_and_end(struct store *store, const struct wanted *wanted, struct store_job *job,
+	int64_t *next_due_ms_out)
+{
+	bool claimed = claim_next(store, wanted, job, next_due_ms_out);
+	enum store_result result = write_end(store);
+	if (result == STORE_OK && claimed)
+		return STORE_OK;
+	store_job_free(job);
+	return result == STORE_OK ? STORE_NONE : result;
 }
 
 enum store_result
-store_claim(struct store *store, const struct store_lane *lanes, size_t lane_count,
-	bool retries_first, int64_t now, struct store_job *job, int64_t *next_due_ms_out)
+store_claim(struct store *store, const struct store_lane *lanes, size_t count, bool retries_first,
+	int64_t now, struct store_job *job, int64_t *next_due_ms_out)
 {
+	const struct wanted wanted = { lanes, count, retries_first, now };
 	int64_t deadline_ms = clock_ms() + SETTLE_WAIT_MS;
 	struct candidate candidate;
-	enum store_result result;
-	bool whole = false;
 	*next_due_ms_out = INT64_MAX;
-	while (!whole) {
-		/* A look first, without a lock: most of the time there is nothing. */
-		result = ready(store, deadline_ms);
-		if (result != STORE_OK)
-			return result;
-		if (!look_for_due(store, lanes, lane_count, retries_first, now, &candidate,
-			    next_due_ms_out))
-			return fail(store);
-		if (candidate.id == 0)
-			return STORE_NONE;
-		result = write_begin(store, deadline_ms);
-		if (result != STORE_OK)
-			return result;
-		if (look_for_due(store, lanes, lane_count, retries_first, now, &candidate,
-			    next_due_ms_out) &&
-			candidate.id == 0) {
-			write_undo(store);
-			return STORE_NONE;
-		}
-		if (store->code == SQLITE_OK && load_job(store, candidate.id, job, &whole) && whole)
-			take(store, &candidate, job->attempt, now);
-		else if (store->code == SQLITE_OK)
-			quarantine(store, &candidate, now);
-		result = write_end(store);
-		if (result != STORE_OK || !whole)
-			store_job_free(job);
-		if (result != STORE_OK)
-			return result;
-	}
-	return STORE_OK;
+	enum store_result result = ready(store, deadline_ms);
+	if (result != STORE_OK)
+		return result;
+	/* A look first, without a lock: most of the time there is nothing. */
+	if (!look_for_due(store, &wanted, &candidate, next_due_ms_out))
+		return fail(store);
+	if (candidate.id == 0)
+		return STORE_NONE;
+	result = write_begin(store, deadline_ms);
+	return result == STORE_OK ? claim_and_end(store, &wanted, job, next_due_ms_out) : result;
 }
 
 /*
@@ -1937,24 +2079,22 @@ add_attempt(struct store *store, int64_t id, const struct store_attempt *attempt
 }
 
 /* A running event with an attempt that is over becomes something else. */
-static bool
+static void
 count_attempt(struct store *store, int64_t endpoint, enum store_state to)
 {
-	struct change change = { .attempts = 1, .failed_attempts = to != STORE_DONE };
-	change.events[STORE_RUNNING]--;
-	change.events[to]++;
-	return count(store, endpoint, &change);
+	count_moved(store, endpoint, STORE_RUNNING, to);
+	struct change *change = &account_of(store, endpoint)->change;
+	change->attempts++;
+	change->failed_attempts += to != STORE_DONE;
 }
 
-enum store_result
-store_settle(struct store *store, int64_t id, const struct store_attempt *attempt,
-	enum store_state state, int64_t due_ms, const char *reason)
+/* In a transaction. */
+static bool
+settle_one(struct store *store, struct store_settlement *settlement, int64_t now)
 {
-	int64_t now = clock_wall_ms();
-	enum store_result result = write_begin(store, clock_ms() + SETTLE_WAIT_MS);
-	if (result != STORE_OK)
-		return result;
-	int64_t age = current_age(store, now);
+	int64_t id = settlement->id, due_ms = settlement->due_ms, endpoint = 0;
+	const struct store_attempt *attempt = settlement->attempt;
+	enum store_state state = settlement->state;
 	sqlite3_stmt *statement = use(store, SQL_SETTLE);
 	bind_number(store, statement, 1, id);
 	bind_number(store, statement, 2, state);
@@ -1963,21 +2103,69 @@ store_settle(struct store *store, int64_t id, const struct store_attempt *attemp
 		: due_ms > AT_ONCE    ? due_ms
 				      : AT_ONCE);
 	bind_number(store, statement, 4, now);
-	bind_number(store, statement, 5, age);
+	bind_number(store, statement, 5, current_age(store, now));
 	bind_text(store, statement, 6, owner_of_this_process(store));
 	bind_number(store, statement, 7, attempt->number);
-	int64_t endpoint = 0;
 	while (step(store, statement))
 		endpoint = sqlite3_column_int64(statement, 0);
-	if (finish(store, statement) && endpoint == 0) {
-		write_undo(store);
-		return refuse(store, STORE_NONE,
+	settlement->result = STORE_OK;
+	if (finish(store, statement) && endpoint == 0)
+		settlement->result = refuse(store, STORE_NONE,
 			"attempt %u of event %" PRId64 " is not this process's any more",
 			attempt->number, id);
-	}
-	if (add_attempt(store, id, attempt, state != STORE_DONE) && set_reason(store, id, reason))
-		count_attempt(store, endpoint, state);
+	if (endpoint == 0)
+		return store->code == SQLITE_OK;
+	count_attempt(store, endpoint, state);
+	return add_attempt(store, id, attempt, state != STORE_DONE) &&
+	       set_reason(store, id, settlement->reason);
+}
+
+enum store_result
+store_write(struct store *store, struct store_event *const *events, size_t event_count,
+	struct store_settlement *settlements, size_t settlement_count, int64_t deadline_ms)
+{
+	int64_t now = clock_wall_ms();
+	enum store_result result = write_begin(store, deadline_ms);
+	if (result != STORE_OK)
+		return result;
+	for (size_t i = 0; i < settlement_count && store->code == SQLITE_OK; i++)
+		settle_one(store, &settlements[i], now);
+	for (size_t i = 0; i < event_count && store->code == SQLITE_OK; i++)
+		put_one(store, events[i], now);
 	return write_end(store);
+}
+
+enum store_result
+store_settle_all(struct store *store, struct store_settlement *settlements, size_t count)
+{
+	return store_write(store, NULL, 0, settlements, count, clock_ms() + SETTLE_WAIT_MS);
+}
+
+enum store_result
+store_settle(struct store *store, int64_t id, const struct store_attempt *attempt,
+	enum store_state state, int64_t due_ms, const char *reason)
+{
+	struct store_settlement settlement = { id, attempt, state, due_ms, reason, STORE_OK };
+	enum store_result result = store_settle_all(store, &settlement, 1);
+	return result == STORE_OK ? settlement.result : result;
+}
+
+enum store_result
+store_settle_and_claim(struct store *store, int64_t id, const struct store_attempt *attempt,
+	enum store_state state, int64_t due_ms, const char *reason, enum store_result *settled_out,
+	const struct store_lane *lanes, size_t count, bool retries_first, int64_t now,
+	struct store_job *job, int64_t *next_due_ms_out)
+{
+	struct store_settlement settlement = { id, attempt, state, due_ms, reason, STORE_OK };
+	const struct wanted wanted = { lanes, count, retries_first, now };
+	*next_due_ms_out = INT64_MAX;
+	enum store_result result = write_begin(store, clock_ms() + SETTLE_WAIT_MS);
+	if (result != STORE_OK)
+		return result;
+	settle_one(store, &settlement, clock_wall_ms());
+	result = claim_and_end(store, &wanted, job, next_due_ms_out);
+	*settled_out = settlement.result;
+	return result;
 }
 
 struct losses {
@@ -2023,12 +2211,11 @@ give_back(struct store *store, const struct lost *lost, int64_t now, unsigned *g
 	};
 	int64_t endpoint = 0;
 	enum store_state state = STORE_QUEUED;
-	int64_t age = current_age(store, now);
 	sqlite3_stmt *statement = use(store, SQL_GIVE_BACK);
 	bind_number(store, statement, 1, lost->id);
 	bind_number(store, statement, 2, lost->attempts);
 	bind_number(store, statement, 3, now);
-	bind_number(store, statement, 4, age);
+	bind_number(store, statement, 4, current_age(store, now));
 	bind_text(store, statement, 5, lost->owner[0] != '\0' ? lost->owner : NULL);
 	while (step(store, statement)) {
 		endpoint = sqlite3_column_int64(statement, 0);
@@ -2037,13 +2224,13 @@ give_back(struct store *store, const struct lost *lost, int64_t now, unsigned *g
 	if (!finish(store, statement) || endpoint == 0)
 		return store->code == SQLITE_OK;
 	(*given)++;
+	count_attempt(store, endpoint, state);
 	return add_attempt(store, lost->id, &attempt, true) &&
 	       set_reason(store, lost->id,
 		       state == STORE_DEAD
 			       ? "the process that ran it has ended: the sender's next try, "
 				 "or a replay, runs it"
-			       : attempt.reason) &&
-	       count_attempt(store, endpoint, state);
+			       : attempt.reason);
 }
 
 static enum store_result
@@ -2300,20 +2487,19 @@ store_replay(struct store *store, int64_t id, int64_t now)
 	enum store_result result = write_begin(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
-	result = may_replay(store, id, &endpoint, &state);
-	if (result != STORE_OK) {
-		write_undo(store);
-		return result;
-	}
-	int64_t age = current_age(store, now);
-	sqlite3_stmt *statement = use(store, SQL_REPLAY);
-	bind_number(store, statement, 1, id);
-	bind_number(store, statement, 2, AT_ONCE);
-	bind_number(store, statement, 3, now);
-	bind_number(store, statement, 4, age);
-	if (run(store, statement) && set_reason(store, id, NULL))
+	enum store_result may = may_replay(store, id, &endpoint, &state);
+	if (may == STORE_OK && store->code == SQLITE_OK) {
 		count_moved(store, endpoint, state, STORE_QUEUED);
-	return write_end(store);
+		sqlite3_stmt *statement = use(store, SQL_REPLAY);
+		bind_number(store, statement, 1, id);
+		bind_number(store, statement, 2, AT_ONCE);
+		bind_number(store, statement, 3, now);
+		bind_number(store, statement, 4, current_age(store, now));
+		if (run(store, statement))
+			set_reason(store, id, NULL);
+	}
+	result = write_end(store);
+	return result == STORE_OK ? may : result;
 }
 
 /* Received, of the first event of an endpoint in a state; 0: none. */
@@ -2342,17 +2528,17 @@ store_stats(struct store *store, store_count_visit *visit, void *context)
 	sqlite3_stmt *statement = use(store, SQL_ENDPOINTS);
 	while (step(store, statement)) {
 		int64_t endpoint = sqlite3_column_int64(statement, 0);
-		struct store_count counted = {
+		struct store_count totals = {
 			.endpoint = column_text(statement, 1),
 			.attempts = sqlite3_column_int64(statement, 6),
 			.failed_attempts = sqlite3_column_int64(statement, 7),
 		};
 		for (int i = 0; i < 4; i++) {
-			counted.events[i] = sqlite3_column_int64(statement, 2 + i);
-			if (counted.events[i] > 0)
-				counted.oldest_ms[i] = oldest(store, endpoint, (enum store_state)i);
+			totals.events[i] = sqlite3_column_int64(statement, 2 + i);
+			if (totals.events[i] > 0)
+				totals.oldest_ms[i] = oldest(store, endpoint, (enum store_state)i);
 		}
-		if (store->code == SQLITE_OK && !visit(context, &counted))
+		if (store->code == SQLITE_OK && !visit(context, &totals))
 			break;
 	}
 	return finish(store, statement) ? STORE_OK : fail(store);
@@ -2372,16 +2558,15 @@ drop_rows(struct store *store, enum sql sql, int64_t id)
 static unsigned
 drop_event(struct store *store, int64_t id, int64_t endpoint, enum store_state state)
 {
-	struct change change = { .attempts = 0 };
+	struct change *change = &account_of(store, endpoint)->change;
 	sqlite3_stmt *statement = use(store, SQL_OVER_ATTEMPTS);
 	bind_number(store, statement, 1, id);
 	if (step(store, statement)) {
-		change.attempts = -sqlite3_column_int64(statement, 0);
-		change.failed_attempts = -sqlite3_column_int64(statement, 1);
+		change->attempts -= sqlite3_column_int64(statement, 0);
+		change->failed_attempts -= sqlite3_column_int64(statement, 1);
 	}
 	finish(store, statement);
-	change.events[state] = -1;
-	count(store, endpoint, &change);
+	change->events[state]--;
 	/* What was never handled may come again; what was is known for longer. */
 	statement = use(store, state == STORE_DEAD ? SQL_KEY_FREE : SQL_KEY_GONE);
 	bind_number(store, statement, 1, endpoint);
@@ -2469,12 +2654,11 @@ enum store_result
 store_prune(struct store *store, const struct store_retention *retention, int64_t now,
 	unsigned step_rows, unsigned *removed_out, bool *more_out)
 {
-	struct clock clock;
 	enum store_result result = write_begin(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
-	clock_read(store, &clock);
-	clock.age = clock_age(&clock, now);
+	struct clock clock = store->clock;
+	clock.age = current_age(store, now);
 	clock.wall_ms = now;
 	int64_t cut = clock.age - retention->keep_ms + 1;
 	unsigned removed = prune_events(store, STORE_DONE, cut, step_rows);
@@ -2491,6 +2675,7 @@ store_prune(struct store *store, const struct store_retention *retention, int64_
 	bind_number(store, statement, 2, clock.wall_ms);
 	bind_number(store, statement, 3, clock.body_age);
 	bind_number(store, statement, 4, clock.body_event);
+	bind_number(store, statement, 5, clock.last_id); /* its event may be gone now */
 	run(store, statement);
 	result = write_end(store);
 	if (result == STORE_OK) {
@@ -2503,12 +2688,11 @@ store_prune(struct store *store, const struct store_retention *retention, int64_
 enum store_result
 store_last_id(struct store *store, int64_t *id_out)
 {
-	int64_t id = 0;
 	enum store_result result = ready(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
-	if (!last_id(store, &id))
+	if (!clock_read(store))
 		return fail(store);
-	*id_out = id;
+	*id_out = store->clock.last_id;
 	return STORE_OK;
 }

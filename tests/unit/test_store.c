@@ -30,6 +30,7 @@
 #include <sqlite3.h>
 
 #include "clock.h"
+#include "crypto.h"
 #include "store.h"
 
 #define PATIENCE_MS 60000 /* a limit that only a broken program reaches */
@@ -299,6 +300,57 @@ assert_contains(const char *string, const char *part)
 		fail_msg("\"%s\" is not in: %s", part, string);
 }
 
+/* What the connections of this process do, from watch() on. */
+static struct {
+	int statements, commits;
+} watched;
+
+static int
+see_statement(unsigned kind, void *context, void *statement, void *sql)
+{
+	(void)kind;
+	(void)context;
+	(void)sql;
+	watched.statements++;
+	watched.commits += strcmp(sqlite3_sql(statement), "COMMIT") == 0;
+	return 0;
+}
+
+static int
+watch_start(sqlite3 *db, const char **error, const void *functions)
+{
+	(void)error;
+	(void)functions;
+	return sqlite3_trace_v2(db, SQLITE_TRACE_STMT, see_statement, NULL);
+}
+
+/* A store that is watched from its beginning. */
+static struct store *
+watched_store(void)
+{
+	struct store *store = store_new(database);
+	sqlite3_auto_extension((void (*)(void))(uintptr_t)watch_start);
+	assert_ok(store, store_ready(store));
+	sqlite3_reset_auto_extension();
+	return store;
+}
+
+static void
+watch(void)
+{
+	watched.statements = watched.commits = 0;
+}
+
+/* Bytes of the write-ahead log, -1: there is none. */
+static off_t
+log_size(void)
+{
+	struct stat status;
+	char path[160];
+	snprintf(path, sizeof path, "%s-wal", database);
+	return stat(path, &status) == 0 ? status.st_size : -1;
+}
+
 /* Run it in a child; true: it ended with 0. */
 static bool
 in_child(void (*function)(void))
@@ -465,7 +517,7 @@ is_scan(const char *plan)
 {
 	static const char *const small[] = { "SCAN event USING INDEX event_running",
 		"SCAN event USING COVERING INDEX event_running", "SCAN e USING INDEX event_running",
-		"SCAN endpoint", "SCAN p", "SCAN clock", "SCAN sqlite_sequence" };
+		"SCAN endpoint", "SCAN p", "SCAN clock" };
 	if (strstr(plan, "PRIMARY KEY (endpoint=?)") != NULL) /* all keys of an endpoint */
 		return true;
 	if (strncmp(plan, "SCAN", 4) != 0)
@@ -709,6 +761,51 @@ a_folder_that_cannot_be_written_is_said(void **state)
 	chmod(folder, 0700);
 }
 
+static void
+a_log_that_is_left_is_found_by_the_next_one(void **state)
+{
+	static char body[20000];
+	struct store *store = store_new(database);
+	char key[16];
+	int64_t last;
+	(void)state;
+	put_new(store, "orders", "a");
+	store_free(store);
+	assert_int_equal(log_size(), -1);
+	for (int i = 0; i < 2; i++) {
+		store = store_new(database);
+		store_leave_log(store);
+		snprintf(key, sizeof key, "%d", i);
+		assert_int_equal(put_new(store, "orders", key), 2 + i);
+		store_free(store);
+		assert_true(log_size() > 0);
+	}
+	/* Whoever comes next sees it, and need not leave it. */
+	store = store_new(database);
+	assert_ok(store, store_last_id(store, &last));
+	assert_int_equal(last, 3);
+	assert_string_equal(store_journal(store), "WAL, synchronous FULL");
+	store_free(store);
+	assert_int_equal(log_size(), -1);
+	/* Without an end it does not grow. */
+	store = store_new(database);
+	store_leave_log(store);
+	for (int i = 0; i < 60; i++) {
+		snprintf(key, sizeof key, "b%d", i);
+		struct store_event event = event_of("orders", key, STORE_QUEUED);
+		event.body = (struct slice){ body, sizeof body };
+		assert_int_equal(put(store, &event), STORE_ACCEPTED);
+	}
+	assert_true(log_size() > 1 << 20);
+	store_free(store);
+	assert_int_equal(log_size(), -1);
+	assert_counts_are_exact();
+	/* Nothing was open. */
+	store = store_new(database);
+	store_leave_log(store);
+	store_free(store);
+}
+
 static struct store *parents;
 
 static void
@@ -922,6 +1019,77 @@ a_group_is_put_whole_or_not_at_all(void **state)
 	assert_int_equal(raw_number("SELECT count(*) FROM event"), 2);
 	store_free(store);
 	assert_counts_are_exact();
+}
+
+static void
+an_endpoint_is_counted_once_in_a_transaction(void **state)
+{
+	struct store *store = store_new(database);
+	struct store_event events[10];
+	struct store_event *pointers[10];
+	char keys[10][16];
+	(void)state;
+	assert_ok(store, store_ready(store));
+	raw("CREATE TABLE written(times); INSERT INTO written VALUES(0);"
+	    "CREATE TRIGGER see AFTER UPDATE ON endpoint BEGIN UPDATE written SET times = times + "
+	    "1; "
+	    "END; CREATE TRIGGER boom BEFORE INSERT ON body WHEN NEW.event = 8"
+	    " BEGIN SELECT RAISE(ABORT, 'boom'); END");
+	for (int i = 0; i < 10; i++) {
+		snprintf(keys[i], sizeof keys[i], "%d", i);
+		events[i] = event_of("orders", keys[i], STORE_QUEUED);
+		events[i].queue_limit = 8;
+		pointers[i] = &events[i];
+	}
+	events[3].state = STORE_DEAD;
+	/* What was counted in one that fails is forgotten. */
+	assert_int_equal(store_put(store, pointers, 10, deadline()), STORE_FAILED);
+	raw("DROP TRIGGER boom");
+	assert_ok(store, store_put(store, pointers, 10, deadline()));
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(events[i].put, i == 9 ? STORE_REFUSED : STORE_ACCEPTED);
+	assert_int_equal(raw_number("SELECT times FROM written"), 1);
+	assert_int_equal(raw_number("SELECT refusing FROM endpoint"), 1);
+	store_free(store);
+	raw("DROP TRIGGER see");
+	assert_counts_are_exact();
+}
+
+static void
+what_is_known_already_costs_no_write(void **state)
+{
+	struct store *store = store_new(database);
+	struct store_event event = event_of("orders", "a", STORE_QUEUED);
+	(void)state;
+	put(store, &event);
+	off_t size = log_size();
+	assert_int_equal(put(store, &event), STORE_DUPLICATE);
+	assert_int_equal(settle(store, event.id, 1, STORE_DONE, 0, NULL), STORE_NONE);
+	assert_int_equal(log_size(), size);
+	store_free(store);
+}
+
+static void
+a_digest_that_is_given_is_the_one_that_counts(void **state)
+{
+	struct store *store = store_new(database);
+	struct store_event event = event_of("orders", "a", STORE_QUEUED);
+	struct store_job job;
+	uint8_t digest[CRYPTO_DIGEST_MAX];
+	(void)state;
+	store_job_init(&job);
+	assert_true(crypto_hash(CRYPTO_SHA256, &event.body, 1, digest));
+	event.digest = digest;
+	put(store, &event);
+	assert_int_equal(claim(store, &job), event.id);
+	assert_ok(store, settle(store, event.id, 1, STORE_DONE, 0, NULL));
+	digest[31] ^= 1;
+	event.key = text("b");
+	put(store, &event);
+	assert_int_equal(claim(store, &job), 0);
+	assert_state(store, event.id, STORE_DEAD);
+	store_job_free(&job);
+	store_free(store);
 }
 
 /* Wait for all of them at one point: the end of file of a pipe. */
@@ -1236,6 +1404,244 @@ a_damaged_body_is_not_run(void **state)
 	show(store, 3, &damaged, NULL);
 	assert_false(damaged);
 	store_job_free(&job);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+static void
+many_damaged_bodies_do_not_keep_the_others_waiting(void **state)
+{
+	struct store *store = store_new(database);
+	struct store_job job;
+	int64_t next_due_ms, now = clock_wall_ms();
+	char key[16];
+	(void)state;
+	store_job_init(&job);
+	for (int i = 0; i < 11; i++) {
+		snprintf(key, sizeof key, "%d", i);
+		put_new(store, "orders", key);
+	}
+	raw("DELETE FROM body");
+	assert_int_equal(claim_from(store, "orders", 1, false, now, &job, &next_due_ms), 0);
+	assert_int_equal(next_due_ms, now);
+	assert_state(store, 10, STORE_DEAD);
+	assert_state(store, 11, STORE_QUEUED);
+	assert_int_equal(claim_from(store, "orders", 1, false, now, &job, &next_due_ms), 0);
+	assert_int_equal(next_due_ms, INT64_MAX);
+	assert_state(store, 11, STORE_DEAD);
+	store_job_free(&job);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+static void
+a_look_for_what_is_due_takes_no_lock(void **state)
+{
+	struct store *store = watched_store();
+	struct store_lane lanes[50];
+	char names[50][32];
+	struct store_job job;
+	int64_t next_due_ms, now = clock_wall_ms();
+	sqlite3 *db;
+	(void)state;
+	store_job_init(&job);
+	for (int i = 0; i < 50; i++) {
+		snprintf(names[i], sizeof names[i], "endpoint%d", i);
+		lanes[i] = (struct store_lane){ names[i], 1, HOUR_MS };
+		int64_t id = put_new(store, names[i], "a");
+		assert_int_equal(claim_from(store, names[i], 1, false, now, &job, NULL), id);
+		assert_ok(store, settle(store, id, 1, STORE_DONE, 0, NULL));
+	}
+	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	watch();
+	assert_int_equal(store_claim(store, lanes, 50, true, now, &job, &next_due_ms), STORE_NONE);
+	assert_int_equal(watched.statements, 1);
+	assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	/* Nor does one more lane cost one that is due more. */
+	put_new(store, names[40], "b");
+	watch();
+	assert_ok(store, store_claim(store, lanes, 50, false, now, &job, &next_due_ms));
+	assert_int_equal(watched.statements, 10);
+	store_job_free(&job);
+	store_free(store);
+}
+
+static const struct store_attempt good_attempt = { .number = 1, .end = "exit" };
+
+static enum store_result
+settle_and_claim(struct store *store, int64_t id, enum store_state state,
+	enum store_result *settled, struct store_job *job, int64_t *next_due_ms)
+{
+	struct store_lane lane = { "orders", 1, HOUR_MS };
+	return store_settle_and_claim(store, id, &good_attempt, state, 0, NULL, settled, &lane, 1,
+		true, clock_wall_ms(), job, next_due_ms);
+}
+
+static void
+a_result_and_the_next_claim_are_one_transaction(void **state)
+{
+	struct store *store = watched_store();
+	enum store_result settled = STORE_FAILED;
+	struct store_job job;
+	int64_t next_due_ms;
+	(void)state;
+	store_job_init(&job);
+	put_new(store, "orders", "a");
+	put_new(store, "orders", "b");
+	assert_int_equal(claim(store, &job), 1);
+	/* The lane has room again by the result. */
+	watch();
+	assert_ok(store, settle_and_claim(store, 1, STORE_DONE, &settled, &job, &next_due_ms));
+	assert_int_equal(watched.commits, 1);
+	assert_int_equal(settled, STORE_OK);
+	assert_int_equal(job.id, 2);
+	assert_string_equal(buf_text(&job.body), "hello");
+	assert_state(store, 1, STORE_DONE);
+	assert_state(store, 2, STORE_RUNNING);
+	/* What the result queues is there for the claim. */
+	assert_ok(store, settle_and_claim(store, 2, STORE_QUEUED, &settled, &job, &next_due_ms));
+	assert_int_equal(settled, STORE_OK);
+	assert_int_equal(job.id, 2);
+	assert_int_equal(job.attempt, 2);
+	/* Not ours, but another is due. */
+	assert_ok(store, settle(store, 2, 2, STORE_DONE, 0, NULL));
+	put_new(store, "orders", "c");
+	assert_ok(store, settle_and_claim(store, 2, STORE_DONE, &settled, &job, &next_due_ms));
+	assert_int_equal(settled, STORE_NONE);
+	assert_contains(store_reason(store), "attempt 1 of event 2");
+	assert_int_equal(job.id, 3);
+	/* Nothing more is due: settled all the same. */
+	assert_int_equal(
+		settle_and_claim(store, 3, STORE_DONE, &settled, &job, &next_due_ms), STORE_NONE);
+	assert_int_equal(settled, STORE_OK);
+	assert_int_equal(next_due_ms, INT64_MAX);
+	assert_int_equal(job.id, 0);
+	assert_state(store, 3, STORE_DONE);
+	/* Nothing of both when it fails. */
+	put_new(store, "orders", "d");
+	put_new(store, "orders", "e");
+	assert_int_equal(claim(store, &job), 4);
+	raw("CREATE TRIGGER boom BEFORE UPDATE ON event WHEN NEW.id = 5"
+	    " BEGIN SELECT RAISE(ABORT, 'boom'); END");
+	assert_int_equal(
+		settle_and_claim(store, 4, STORE_DONE, &settled, &job, &next_due_ms), STORE_FAILED);
+	assert_state(store, 4, STORE_RUNNING);
+	assert_state(store, 5, STORE_QUEUED);
+	assert_counts_are_exact();
+	store_job_free(&job);
+	store_free(store);
+}
+
+/* A disk on which the log cannot be synced while sync_fails is set. */
+static sqlite3_vfs failing_vfs;
+static sqlite3_io_methods failing_methods;
+static const sqlite3_vfs *real_vfs;
+static int (*real_sync)(sqlite3_file *file, int flags);
+static bool sync_fails;
+
+static int
+failing_sync(sqlite3_file *file, int flags)
+{
+	return sync_fails ? SQLITE_IOERR_FSYNC : real_sync(file, flags);
+}
+
+static int
+failing_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *flags_out)
+{
+	int code = real_vfs->xOpen(vfs, name, file, flags, flags_out);
+	if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0) {
+		failing_methods = *file->pMethods;
+		real_sync = failing_methods.xSync;
+		failing_methods.xSync = failing_sync;
+		file->pMethods = &failing_methods;
+	}
+	return code;
+}
+
+/* Before the first connection: store_vfs.c stands on what is the default then. */
+static int
+put_failing_disk_below(void)
+{
+	real_vfs = sqlite3_vfs_find(NULL);
+	failing_vfs = *real_vfs;
+	failing_vfs.zName = "failing";
+	failing_vfs.xOpen = failing_open;
+	return sqlite3_vfs_register(&failing_vfs, 1);
+}
+
+static void
+a_claim_whose_commit_failed_is_given_back(void **state)
+{
+	struct store *store = store_new(database);
+	enum store_result settled;
+	struct store_job job;
+	int64_t next_due_ms;
+	(void)state;
+	store_job_init(&job);
+	put_new(store, "orders", "a");
+	put_new(store, "orders", "b");
+	assert_int_equal(claim(store, &job), 1);
+	sync_fails = true;
+	assert_int_equal(
+		settle_and_claim(store, 1, STORE_DONE, &settled, &job, &next_due_ms), STORE_FAILED);
+	assert_contains(store_reason(store), "disk");
+	sync_fails = false;
+	/* Both are in the log for who opens it next: the result is good, the claim nobody's. */
+	assert_int_equal(claim(store, &job), 2);
+	assert_int_equal(job.attempt, 2);
+	assert_int_equal(job.failed, 0);
+	assert_state(store, 1, STORE_DONE);
+	store_job_free(&job);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+static void
+results_and_events_share_a_transaction(void **state)
+{
+	struct store *store = watched_store();
+	struct store_event waited[3], again, fresh = event_of("orders", "new", STORE_QUEUED);
+	struct store_event *const first[] = { &waited[0], &waited[1], &waited[2] };
+	struct store_event *const second[] = { &again, &fresh };
+	struct store_settlement settlements[4];
+	(void)state;
+	waited[0] = event_of("orders", "a", STORE_RUNNING);
+	waited[1] = event_of("orders", "b", STORE_RUNNING);
+	waited[2] = event_of("refunds", "c", STORE_RUNNING);
+	again = event_of("orders", "b", STORE_RUNNING);
+	assert_ok(store, store_put(store, first, 3, deadline()));
+	for (int i = 0; i < 4; i++)
+		settlements[i] = (struct store_settlement){ i + 1, &good_attempt,
+			i == 1 ? STORE_DEAD : STORE_DONE, 0, i == 1 ? "no" : NULL, STORE_FAILED };
+	/* All or nothing. */
+	raw("CREATE TRIGGER boom BEFORE INSERT ON body WHEN NEW.event = 4"
+	    " BEGIN SELECT RAISE(ABORT, 'boom'); END");
+	assert_int_equal(store_write(store, second, 2, settlements, 4, deadline()), STORE_FAILED);
+	for (int i = 1; i <= 3; i++)
+		assert_state(store, i, STORE_RUNNING);
+	raw("DROP TRIGGER boom");
+	store_free(store);
+
+	store = watched_store();
+	watch();
+	assert_ok(store, store_write(store, second, 2, settlements, 4, deadline()));
+	assert_int_equal(watched.commits, 1);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(settlements[i].result, i < 3 ? STORE_OK : STORE_NONE);
+	assert_state(store, 1, STORE_DONE);
+	assert_state(store, 3, STORE_DONE);
+	/* The result came first: what has just failed runs again. */
+	assert_int_equal(again.put, STORE_REQUEUED);
+	assert_int_equal(again.id, 2);
+	assert_int_equal(again.attempt, 2);
+	assert_state(store, 2, STORE_RUNNING);
+	assert_int_equal(fresh.put, STORE_ACCEPTED);
+	assert_int_equal(fresh.id, 4);
+	assert_ok(store, store_settle_all(store, settlements, 2));
+	assert_int_equal(settlements[0].result, STORE_NONE); /* once */
+	assert_int_equal(settlements[1].result, STORE_NONE); /* the first attempt is over */
 	store_free(store);
 	assert_counts_are_exact();
 }
@@ -1587,6 +1993,39 @@ the_last_number_outlives_its_event(void **state)
 }
 
 static void
+no_number_is_given_again(void **state)
+{
+	static const struct store_retention nothing = { 0, 0, 0 };
+	struct store *store = store_new(database);
+	struct store_event event = event_of("orders", "a", STORE_DEAD);
+	int64_t id;
+	(void)state;
+	finish_all(store, 3, STORE_DONE);
+	put(store, &event);
+	assert_int_equal(event.id, 4);
+	/* The newest goes and older ones stay; twice, with another connection. */
+	raw("UPDATE event SET age = age + 1000000000 WHERE id < 4");
+	for (int i = 0; i < 2; i++) {
+		prune(store, &nothing, clock_wall_ms() + 5, 100);
+		assert_int_equal(raw_number("SELECT max(id) FROM event"), 3);
+		assert_ok(store, store_last_id(store, &id));
+		assert_int_equal(id, 4 + i);
+		store_free(store);
+		store = store_new(database);
+		put(store, &event);
+		assert_int_equal(event.put, STORE_ACCEPTED);
+		assert_int_equal(event.id, 5 + i);
+	}
+	/* All of them go. */
+	raw("UPDATE event SET age = 0");
+	prune(store, &nothing, clock_wall_ms() + 5, 100);
+	assert_int_equal(raw_number("SELECT count(*) FROM event"), 0);
+	assert_int_equal(put_new(store, "orders", "b"), 7);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+static void
 states_have_names(void **state)
 {
 	enum store_state found;
@@ -1718,6 +2157,7 @@ main(void)
 		TEST(what_is_not_ours_is_refused_and_left_alone),
 		TEST(a_database_that_is_moved_away_is_noticed),
 		TEST(a_folder_that_cannot_be_written_is_said),
+		TEST(a_log_that_is_left_is_found_by_the_next_one),
 		TEST(a_connection_is_not_carried_over_a_fork),
 		TEST(an_event_comes_back_as_it_was_put),
 		TEST(an_empty_event_is_an_event),
@@ -1725,6 +2165,9 @@ main(void)
 		TEST(a_dead_event_comes_to_life_when_it_is_sent_again),
 		TEST(a_full_queue_refuses_until_a_quarter_is_worked_off),
 		TEST(a_group_is_put_whole_or_not_at_all),
+		TEST(an_endpoint_is_counted_once_in_a_transaction),
+		TEST(what_is_known_already_costs_no_write),
+		TEST(a_digest_that_is_given_is_the_one_that_counts),
 		TEST(eight_processes_with_the_same_events_make_one_of_each),
 		TEST(busy_processes_all_get_through),
 		TEST(a_foreign_lock_is_waited_for_until_the_deadline),
@@ -1734,6 +2177,11 @@ main(void)
 		TEST(a_retry_waits_until_it_is_due),
 		TEST(only_the_attempt_that_runs_is_settled),
 		TEST(a_damaged_body_is_not_run),
+		TEST(many_damaged_bodies_do_not_keep_the_others_waiting),
+		TEST(a_look_for_what_is_due_takes_no_lock),
+		TEST(a_result_and_the_next_claim_are_one_transaction),
+		TEST(a_claim_whose_commit_failed_is_given_back),
+		TEST(results_and_events_share_a_transaction),
 		TEST(what_a_killed_process_had_is_given_back),
 		TEST(where_the_process_cannot_be_asked_the_lease_decides),
 		TEST(a_clock_that_is_set_back_delays_no_retry),
@@ -1741,9 +2189,12 @@ main(void)
 		TEST(an_event_is_replayed),
 		TEST(what_is_over_its_time_goes_in_steps),
 		TEST(the_last_number_outlives_its_event),
+		TEST(no_number_is_given_again),
 		TEST(a_limit_of_file_size_is_a_full_disk),
 		TEST(a_full_disk_is_said_and_left_behind),
 	};
 
+	if (put_failing_disk_below() != SQLITE_OK)
+		return 1;
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }

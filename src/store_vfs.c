@@ -1,0 +1,387 @@
+/* store_vfs.c - the frames of a commit gathered into one write (a VFS on top of the default one)
+ *
+ * SQLite writes a frame of the write-ahead log as its header (24 bytes) and its page, one pwrite(2)
+ * each. Here frames that follow each other are held in memory, until the one that commits: its header
+ * says so, and with its page all that is held is written, before that xWrite returns.
+ *
+ * Why that is safe. wal.c is that of SQLite 3.40; the format of the log and the numbers of the locks
+ * are documented (fileformat2.html#walformat, walformat.html) and cannot change.
+ *
+ * - No committed frame is ever held. sqlite3WalFrames() writes the frame with the commit mark after
+ *   all others (the last of its list is always appended, never written in place), and only then
+ *   syncs, enters the frames in the wal-index and publishes them, walIndexWriteHdr(). With
+ *   synchronous=OFF or NORMAL there is no sync between; the one call that there always is,
+ *   xShmBarrier, has no result, so an error of the disk would be lost there, and a commit that is
+ *   not in the log be acknowledged. So not the sync but the mark is what flushes; the error is
+ *   then that of an xWrite, as without us.
+ * - Nobody misses what is held. Frames that a full cache spills before the commit are in the wal-index,
+ *   but above the mxFrame that it publishes, up to which other connections and checkpoints read.
+ *   Their own connection reads them back through this file: whatever looks at the log flushes first.
+ * - Nobody else changes the log meanwhile. Bytes are held only between xShmLock() of the write lock and
+ *   its unlock: writers, a log that begins anew, a checkpoint that truncates it, and recovery all need
+ *   that lock. At the unlock what is left is of a transaction that was rolled back,
+ *   and is dropped: written later, it would overwrite what others have committed there.
+ *   With locking_mode=EXCLUSIVE there are no such locks, and nothing is gathered.
+ * - A failed write fails the transaction. For frames that a spill left here, sqlite3WalFrames() has
+ *   returned SQLITE_OK already; when their write fails later, in an xRead say, SQLite may roll back
+ *   one statement only (SQLITE_FULL) and go on. So the error stays until the unlock, and a commit in
+ *   between fails. The write is not tried again.
+ * - A forked child writes nothing of what its parent holds. SQLite forbids it to use the connection, but
+ *   even to close one reads the log, when a transaction is open.
+ *
+ * The three kinds of writes to a log have sizes of their own: its header (32 bytes, at its
+ * beginning), frame headers (24), pages (512 at least). Where SQLite pads commits to whole sectors it
+ * cuts frames at any place; there nothing is gathered, see attach().
+ */
+#include "store_vfs.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#define FRAME_HEADER 24
+#define HELD_MIN ((size_t)16 * 1024)
+#define HELD_MAX ((size_t)0x1ffff) /* the unix VFS takes no more in one write, seekAndWriteFd() */
+#define WRITE_LOCK 0               /* WAL_WRITE_LOCK, of the main file's shared memory */
+
+/* An open database or log, followed by the default VFS's own of it. */
+struct file {
+	sqlite3_file base; /* first: it is what SQLite knows of it */
+	sqlite3_file *real;
+	struct file *peer; /* of a database: its log, if that may be gathered; of that log: it */
+
+	/* Of a log. */
+	bool gathers;        /* its connection has the write lock */
+	bool commits;        /* the last header that was held has the commit mark */
+	int error;           /* of a write of held bytes, until the unlock; SQLITE_OK: none */
+	unsigned char *held; /* NULL: none yet */
+	size_t size, used;
+	sqlite3_int64 start; /* where the held bytes belong */
+	pid_t holder;        /* the process that holds them: another one is its child */
+};
+
+static const char vfs_name[] = "hookcgi";
+static sqlite3_vfs *below;
+static bool registered;
+
+static struct file *
+file_of(sqlite3_file *base)
+{
+	return (struct file *)base;
+}
+
+static int
+write_through(struct file *file, const void *bytes, size_t count, sqlite3_int64 offset)
+{
+	return file->real->pMethods->xWrite(file->real, bytes, (int)count, offset);
+}
+
+/* Write what is held. Nothing is done after a write that failed: errno is for xGetLastError. */
+static int
+flush(struct file *file)
+{
+	size_t used = file->used;
+	file->used = 0;
+	if (used > 0 && file->holder == getpid())
+		file->error = write_through(file, file->held, used, file->start);
+	return file->error;
+}
+
+/* The write lock was taken, or is about to be given up: what is held is of no transaction any more. */
+static void
+gather(struct file *log, bool gathers)
+{
+	log->gathers = gathers;
+	log->holder = getpid();
+	log->used = 0;
+	log->error = SQLITE_OK;
+}
+
+/* false: it is full, or there is no memory; then it must be written without. */
+static bool
+make_room(struct file *file, size_t count)
+{
+	size_t size = file->size > 0 ? file->size : HELD_MIN;
+	if (count > HELD_MAX - file->used)
+		return false;
+	while (size < file->used + count)
+		size *= 2;
+	if (size > file->size) {
+		unsigned char *grown = sqlite3_realloc64(file->held, size);
+		if (grown == NULL)
+			return false;
+		file->held = grown;
+		file->size = size;
+	}
+	return true;
+}
+
+/* The size of the database after the commit, big-endian; 0 in a frame that is not the last one. */
+static bool
+has_commit_mark(const unsigned char *header)
+{
+	return (header[4] | header[5] | header[6] | header[7]) != 0;
+}
+
+/*
+ * What does not follow on what is held begins anew, and only a header without the commit mark can
+ * begin: its page comes next. The others are complete as they are: the log's header; a page that was spilled
+ * before, in place; a commit's header, which is either that of a commit of one frame, or the last one of
+ * walRewriteChecksums(), which has no page after it that would flush it.
+ */
+static int
+file_write(sqlite3_file *base, const void *bytes, int amount, sqlite3_int64 offset)
+{
+	struct file *file = file_of(base);
+	size_t count = (size_t)amount;
+	if (!file->gathers)
+		return write_through(file, bytes, count, offset);
+
+	bool is_header = count == FRAME_HEADER;
+	bool commits = is_header && has_commit_mark(bytes);
+	bool follows = file->used > 0 && offset == file->start + (sqlite3_int64)file->used;
+	if (!follows && flush(file) != SQLITE_OK)
+		return file->error;
+	if (file->used == 0 && (!is_header || commits))
+		return write_through(file, bytes, count, offset);
+	if (!make_room(file, count)) {
+		if (flush(file) != SQLITE_OK)
+			return file->error;
+		return write_through(file, bytes, count, offset);
+	}
+
+	if (file->used == 0)
+		file->start = offset;
+	memcpy(file->held + file->used, bytes, count);
+	file->used += count;
+	if (is_header) {
+		file->commits = commits;
+		return SQLITE_OK;
+	}
+	return file->commits ? flush(file) : SQLITE_OK;
+}
+
+/* Not flushed: what is held at the end is of no transaction. */
+static int
+file_close(sqlite3_file *base)
+{
+	struct file *file = file_of(base);
+	if (file->peer != NULL)
+		file->peer->peer = NULL;
+	sqlite3_free(file->held);
+	return file->real->pMethods->xClose(file->real);
+}
+
+static int
+file_read(sqlite3_file *base, void *bytes, int amount, sqlite3_int64 offset)
+{
+	struct file *file = file_of(base);
+	if (flush(file) != SQLITE_OK)
+		return file->error;
+	return file->real->pMethods->xRead(file->real, bytes, amount, offset);
+}
+
+static int
+file_truncate(sqlite3_file *base, sqlite3_int64 size)
+{
+	struct file *file = file_of(base);
+	if (flush(file) != SQLITE_OK)
+		return file->error;
+	return file->real->pMethods->xTruncate(file->real, size);
+}
+
+static int
+file_sync(sqlite3_file *base, int flags)
+{
+	struct file *file = file_of(base);
+	if (flush(file) != SQLITE_OK)
+		return file->error;
+	return file->real->pMethods->xSync(file->real, flags);
+}
+
+static int
+file_size(sqlite3_file *base, sqlite3_int64 *size_out)
+{
+	struct file *file = file_of(base);
+	if (flush(file) != SQLITE_OK)
+		return file->error;
+	return file->real->pMethods->xFileSize(file->real, size_out);
+}
+
+static int
+file_control(sqlite3_file *base, int operation, void *argument)
+{
+	struct file *file = file_of(base);
+	if (flush(file) != SQLITE_OK)
+		return file->error;
+	return file->real->pMethods->xFileControl(file->real, operation, argument);
+}
+
+/* From after the lock until before the unlock: then nobody else writes to the log. */
+static int
+file_shm_lock(sqlite3_file *base, int first, int count, int flags)
+{
+	struct file *file = file_of(base);
+	bool is_ours = first == WRITE_LOCK && file->peer != NULL;
+	if (is_ours && (flags & SQLITE_SHM_UNLOCK) != 0)
+		gather(file->peer, false);
+	int result = file->real->pMethods->xShmLock(file->real, first, count, flags);
+	if (is_ours && result == SQLITE_OK && flags == (SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE))
+		gather(file->peer, true);
+	return result;
+}
+
+/* What only hands on. A log is never locked or mapped. */
+
+static int
+file_lock(sqlite3_file *base, int level)
+{
+	sqlite3_file *real = file_of(base)->real;
+	return real->pMethods->xLock(real, level);
+}
+
+static int
+file_unlock(sqlite3_file *base, int level)
+{
+	sqlite3_file *real = file_of(base)->real;
+	return real->pMethods->xUnlock(real, level);
+}
+
+static int
+file_check_reserved_lock(sqlite3_file *base, int *reserved_out)
+{
+	sqlite3_file *real = file_of(base)->real;
+	return real->pMethods->xCheckReservedLock(real, reserved_out);
+}
+
+static int
+file_sector_size(sqlite3_file *base)
+{
+	sqlite3_file *real = file_of(base)->real;
+	return real->pMethods->xSectorSize(real);
+}
+
+static int
+file_device_characteristics(sqlite3_file *base)
+{
+	sqlite3_file *real = file_of(base)->real;
+	return real->pMethods->xDeviceCharacteristics(real);
+}
+
+static int
+file_shm_map(sqlite3_file *base, int region, int size, int extend, void volatile **out)
+{
+	sqlite3_file *real = file_of(base)->real;
+	return real->pMethods->xShmMap(real, region, size, extend, out);
+}
+
+static void
+file_shm_barrier(sqlite3_file *base)
+{
+	sqlite3_file *real = file_of(base)->real;
+	real->pMethods->xShmBarrier(real);
+}
+
+static int
+file_shm_unmap(sqlite3_file *base, int delete)
+{
+	sqlite3_file *real = file_of(base)->real;
+	return real->pMethods->xShmUnmap(real, delete);
+}
+
+static int
+file_fetch(sqlite3_file *base, sqlite3_int64 offset, int amount, void **out)
+{
+	sqlite3_file *real = file_of(base)->real;
+	return real->pMethods->xFetch(real, offset, amount, out);
+}
+
+static int
+file_unfetch(sqlite3_file *base, sqlite3_int64 offset, void *page)
+{
+	sqlite3_file *real = file_of(base)->real;
+	return real->pMethods->xUnfetch(real, offset, page);
+}
+
+#define METHODS(version)                                                                          \
+	{                                                                                         \
+		version, file_close, file_read, file_write, file_truncate, file_sync, file_size,  \
+			file_lock, file_unlock, file_check_reserved_lock, file_control,           \
+			file_sector_size, file_device_characteristics, file_shm_map,              \
+			file_shm_lock, file_shm_barrier, file_shm_unmap, file_fetch, file_unfetch \
+	}
+
+/* By the version of the file below: the first has no shared memory, the second no mapping. */
+static const sqlite3_io_methods methods[] = { METHODS(1), METHODS(2), METHODS(3) };
+
+static const sqlite3_io_methods *
+methods_over(const sqlite3_io_methods *real)
+{
+	if (real->iVersion < 2 || real->xShmMap == NULL)
+		return &methods[0];
+	return real->iVersion == 2 || real->xFetch == NULL ? &methods[1] : &methods[2];
+}
+
+/*
+ * Let the log be gathered while its database has the write lock. Not when the database was
+ * opened through another VFS, whose locks we would not see, nor when a sector that is being written
+ * may be lost with what was in it before: sqlite3WalOpen() asks the same, and then pads.
+ */
+static void
+attach(struct file *log, const char *name)
+{
+	sqlite3_file *database = sqlite3_database_file_object(name);
+	if (database == NULL || database->pMethods == NULL ||
+		database->pMethods->xClose != file_close ||
+		(file_device_characteristics(database) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) == 0)
+		return;
+	log->peer = file_of(database);
+	log->peer->peer = log;
+}
+
+static int
+open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int *flags_out)
+{
+	(void)vfs;
+	if ((flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) == 0)
+		return below->xOpen(below, name, base, flags, flags_out);
+	struct file *file = file_of(base);
+	*file = (struct file){ .real = (sqlite3_file *)(file + 1) };
+	file->real->pMethods = NULL;
+	int result = below->xOpen(below, name, file->real, flags, flags_out);
+	if (file->real->pMethods == NULL)
+		return result;
+	base->pMethods = methods_over(file->real->pMethods);
+	if ((flags & SQLITE_OPEN_WAL) != 0 && result == SQLITE_OK)
+		attach(file, name);
+	return result;
+}
+
+/* All but xOpen are the methods of the VFS below, which finds its own data in the copy: what SQLite's
+ * own shims do (test_quota.c, test_multiplex.c). */
+static void
+register_vfs(void)
+{
+	static sqlite3_vfs vfs;
+	below = sqlite3_vfs_find(NULL);
+	if (below == NULL)
+		return;
+	vfs = *below;
+	vfs.zName = vfs_name;
+	vfs.pNext = NULL;
+	vfs.szOsFile = (int)sizeof(struct file) + below->szOsFile;
+	vfs.xOpen = open_file;
+	registered = sqlite3_vfs_register(&vfs, 0) == SQLITE_OK;
+}
+
+const char *
+store_vfs_name(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, register_vfs);
+	return registered ? vfs_name : NULL;
+}

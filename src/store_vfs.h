@@ -1,0 +1,19 @@
+/* store_vfs.h - SQLite's files, with fewer writes to the write-ahead log
+ *
+ * A commit in WAL mode is two small writes for each page, 52 of them where one does. Through this VFS
+ * the frames of a commit are gathered and written at once; all else goes to the default VFS
+ * as it is. What is on disk when SQLite is told that a write or a sync succeeded and a transaction is
+ * committed is the same as without it, for every setting of `synchronous`, and connections
+ * with and without it may use one database at the same time.
+ */
+#ifndef HOOKCGI_STORE_VFS_H
+#define HOOKCGI_STORE_VFS_H
+
+/*
+ * The name for sqlite3_open_v2(), registered at the first call, on top of what is the default VFS then.
+ * NULL: it cannot be had; NULL is also the name of the default. From any thread. The default VFS is not
+ * changed, and must stay registered.
+ */
+const char *store_vfs_name(void);
+
+#endif
