@@ -4,6 +4,7 @@
 #   make static     build/hookcgi-static, one file that needs nothing on the host
 #   make run        the whole thing on 127.0.0.1:8080 (PORT=…), to look at
 #   make test       everything (SAN=1: under ASan and UBSan)
+#   make torture    the long tier of tests/crash: kills, power losses, errors of the disk (about two hours)
 #   make lint       warnings with gcc and clang, formatting, cppcheck, shellcheck, layers
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make clean
@@ -38,6 +39,9 @@ SRC = $(sort $(wildcard src/*.c))
 OBJ = $(SRC:src/%.c=$(BUILD)/%.o) $(BUILD)/provider_builtin.o
 LIB_OBJ = $(filter-out $(BUILD)/main.o,$(OBJ))
 PROVIDERS = $(sort $(wildcard providers/*.conf))
+CRASH_PRELOADS = $(sort $(wildcard tests/crash/*_preload.c))
+CRASH_PROGRAMS = $(filter-out $(CRASH_PRELOADS),$(sort $(wildcard tests/crash/*.c)))
+CRASH = $(CRASH_PRELOADS:tests/crash/%.c=$(BUILD)/crash/%.so) $(CRASH_PROGRAMS:tests/crash/%.c=$(BUILD)/crash/%)
 UNIT = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 
 all: needs-build
@@ -72,7 +76,7 @@ $(BUILD)/provider_builtin.c: $(PROVIDERS) Makefile | $(BUILD)
 	@echo '	sizeof provider_builtin_files / sizeof provider_builtin_files[0] - 1;' >> $@.tmp
 	@mv $@.tmp $@
 
-$(BUILD) $(BUILD)/unit $(BUILD)/bench:
+$(BUILD) $(BUILD)/unit $(BUILD)/crash $(BUILD)/bench:
 	@mkdir -p $@
 
 # The same program as one file that needs nothing on the host: see DESIGN.md
@@ -101,12 +105,28 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIB_OBJ) | $(BUILD)/unit
 
 -include $(wildcard $(BUILD)/unit/*.d)
 
+# What tests/crash/ loads into the program (the sanitizers' own allocator and calls would be in the way:
+# SAN=1 goes without), and what plays its records back.
+$(BUILD)/crash/%_preload.so: tests/crash/%_preload.c Makefile | $(BUILD)/crash
+	$(SAY) CC $<
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) -O2 -g -fPIC -shared -o $@ $< -ldl
+
+$(BUILD)/crash/%: tests/crash/%.c $(LIB_OBJ) | $(BUILD)/crash
+	$(SAY) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB_OBJ) $(HARDENING_LD) -Wl,--as-needed $(LIBS)
+
+-include $(wildcard $(BUILD)/crash/*.d)
+
 # TESTS=… runs only what it names (tests/e2e/cli.bats build/unit/test_json).
 test: needs-test
 	$(MAKE) test-here
 
-test-here: $(BUILD)/hookcgi $(UNIT) build/hookcgi-static
+test-here: $(BUILD)/hookcgi $(UNIT) build/hookcgi-static $(if $(SAN),,$(CRASH))
 	tests/run.sh $(BUILD) $(TESTS)
+
+torture: needs-test
+	$(MAKE) $(BUILD)/hookcgi $(CRASH)
+	TORTURE=1 tests/run.sh $(BUILD) $(or $(TESTS),$(wildcard tests/crash/*.bats))
 
 run: needs-run
 	$(MAKE) $(BUILD)/hookcgi
@@ -122,7 +142,7 @@ SHELL_FILES = $(shell git ls-files 2>/dev/null | grep -E '\.(sh|bash|bats)$$|^\.
 
 lint-here: $(BUILD)/provider_builtin.c
 	tests/layers.sh
-	clang-format --dry-run -Werror src/*.[ch] tests/unit/*.c
+	clang-format --dry-run -Werror src/*.[ch] tests/unit/*.c tests/crash/*.c
 	$(MAKE) CC=gcc BUILD=build/lint-gcc build/lint-gcc/hookcgi
 	$(MAKE) CC=clang BUILD=build/lint-clang build/lint-clang/hookcgi
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability \
@@ -131,7 +151,7 @@ lint-here: $(BUILD)/provider_builtin.c
 	for page in man/*; do mandoc -T lint -W warning "$$page" || exit 1; done
 
 # What bench/ needs besides the program itself.
-bench: $(BUILD)/hookcgi build/hookcgi-static $(BUILD)/bench/spawn $(BUILD)/bench/timing
+bench: $(BUILD)/hookcgi build/hookcgi-static $(BUILD)/bench/spawn $(BUILD)/bench/timing $(BUILD)/bench/store
 
 $(BUILD)/bench/%: bench/%.c $(LIB_OBJ) | $(BUILD)/bench
 	$(CC) $(ALL_CFLAGS) -o $@ $< $(LIB_OBJ) $(HARDENING_LD) -Wl,--as-needed $(LIBS) -lm
@@ -150,4 +170,4 @@ install: all
 clean:
 	rm -rf build build-san build-static
 
-.PHONY: all bench static test test-here run lint lint-here install clean
+.PHONY: all bench static test test-here torture run lint lint-here install clean

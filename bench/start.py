@@ -4,9 +4,14 @@
 Each program takes turns, ROUNDS times; printed are median and 95th percentile in
 milliseconds, and resident memory of the FastCGI process after its first answer.
 
+"durable" is the static program with a store: the event is on disk when the process ends. Once
+while a worker is alive (which runs the event meanwhile; goal: 3 ms), once where none is, so
+that the process is the last one that closes the database. What each of the two syncs is counted by strace in
+a run of its own. The store lies in a folder under $TMPDIR (else /tmp), which should be on a disk.
+
     make bench && bench/start.py [ROUNDS]
 """
-import hashlib, hmac, os, socket, statistics, struct, subprocess, sys, tempfile, time
+import hashlib, hmac, os, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -25,6 +30,12 @@ with open(lab + "/hookcgi.conf", "w") as file:
                    % (name, name))
 with open(lab + "/body", "wb") as file:
     file.write(body)
+# Two stores: a worker has one of them, nobody the other. Each request is an event of its own.
+for name in "alive", "alone":
+    os.mkdir("%s/%s" % (lab, name), 0o700)
+    with open("%s/%s.conf" % (lab, name), "w") as file:
+        file.write('store = "sqlite:%s/%s/hookcgi.db"\nworker = "off"\nlog = "file:%s/log"\n' % (lab, name, lab))
+        file.write('endpoint "idfy" { provider = "idfy" secret = "file:secret" run = {"/bin/true"} dedupe = "off" }\n')
 
 PARAMS = {
     "REQUEST_METHOD": "POST", "SCRIPT_NAME": "/hooks", "PATH_INFO": "/idfy", "CONTENT_LENGTH": str(len(body)),
@@ -33,8 +44,8 @@ PARAMS = {
 }
 
 
-def cgi(program):
-    environment = dict(PARAMS, GATEWAY_INTERFACE="CGI/1.1")
+def cgi(program, config="hookcgi"):
+    environment = dict(PARAMS, GATEWAY_INTERFACE="CGI/1.1", HOOKCGI_CONFIG="%s/%s.conf" % (lab, config))
     actions = [(os.POSIX_SPAWN_OPEN, 0, lab + "/body", os.O_RDONLY, 0),
                (os.POSIX_SPAWN_OPEN, 1, lab + "/answer", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)]
     begin = time.perf_counter()
@@ -85,13 +96,54 @@ def show(name, values, more=""):
     print("%-44s median %.2f ms   p95 %.2f ms%s" % (name, statistics.median(values), values[int(len(values) * 0.95)], more))
 
 
+def syncs(config):
+    """What strace counts of one request: "1 fdatasync"."""
+    if not shutil.which("strace"):
+        return "not counted: there is no strace"
+    environment = dict(PARAMS, GATEWAY_INTERFACE="CGI/1.1", HOOKCGI_CONFIG="%s/%s.conf" % (lab, config))
+    with open(lab + "/body", "rb") as request:
+        run = subprocess.run(["strace", "-f", "-c", "-e", "trace=fsync,fdatasync,sync_file_range", "-o", lab + "/strace", static],
+                             env=environment, stdin=request, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if b"Status: 200" not in run.stdout:
+        return "not counted: " + run.stderr.decode(errors="replace").strip()
+    with open(lab + "/strace") as table:
+        rows = [line.split() for line in table]
+    counts = ["%s %s" % (row[3], row[-1]) for row in rows if row and row[-1] in ("fsync", "fdatasync", "sync_file_range")]
+    return ", ".join(counts) or "none"
+
+
+def durable(config):
+    """The event is run meanwhile, if anybody does; the next program waits until that is over."""
+    took = cgi(static, config)
+    time.sleep(0.02)
+    return took
+
+
+def main():
+    times = {name: [] for name in ("/bin/true", static, dynamic, "alive", "alone")}
+    for _ in range(ROUNDS):
+        for program in times:
+            times[program].append(durable(program) if program in ("alive", "alone") else cgi(program))
+    for program, values in times.items():
+        if program in ("alive", "alone"):
+            what = "CGI, durable, " + ("a worker is alive" if program == "alive" else "no worker")
+            show(what, values, "   syncs: " + syncs(program))
+        else:
+            show("CGI, spawn to exit: " + os.path.relpath(program, TOP) if "hookcgi" in program else "floor: /bin/true", values)
+    starts = [fastcgi(dynamic) for _ in range(min(ROUNDS, 50))]
+    show("FastCGI, exec to first answer", [s[0] for s in starts], "   %.1f MB resident" % statistics.median(s[1] for s in starts))
+
+
 static, dynamic = TOP + "/build/hookcgi-static", TOP + "/build/hookcgi"
-times = {name: [] for name in ("/bin/true", static, dynamic)}
-for _ in range(ROUNDS):
-    for program in times:
-        times[program].append(cgi(program))
-for program, values in times.items():
-    show("CGI, spawn to exit: " + os.path.relpath(program, TOP) if "hookcgi" in program else "floor: /bin/true", values)
-starts = [fastcgi(dynamic) for _ in range(min(ROUNDS, 50))]
-show("FastCGI, exec to first answer", [s[0] for s in starts], "   %.1f MB resident" % statistics.median(s[1] for s in starts))
-subprocess.run(["rm", "-rf", lab], check=True)
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit("ended by signal %d" % number))
+worker = subprocess.Popen([static, "-c", lab + "/alive.conf", "worker"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+try:
+    for config in "alive", "alone":
+        cgi(static, config)  # makes the database
+    time.sleep(1.5)
+    assert worker.poll() is None, "the worker has ended"
+    main()
+finally:
+    worker.terminate()
+    worker.wait()
+    subprocess.run(["rm", "-rf", lab], check=True)

@@ -86,7 +86,7 @@ replay_all(struct ledger *ledger, const struct numbers *numbers, bool as_json)
 		queued += replay_one(ledger, numbers->ids[i], as_json);
 	}
 	for (size_t i = 0; i < queued && i < WAKES_MAX && heard; i++)
-		heard = wake_send(ledger->config->store);
+		heard = wake_send(ledger->config->store, 1);
 	if (queued > 0 && !heard)
 		fputs("hookcgi: no worker runs now: hookcgi worker --once runs what is queued\n",
 			stderr);

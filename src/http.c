@@ -291,13 +291,33 @@ http_wait_end(struct http_exchange *exchange)
 		exchange->transport->wait(exchange, false);
 }
 
+bool
+http_detach(struct http_exchange *exchange)
+{
+	return exchange->transport->detach != NULL && exchange->transport->detach(exchange);
+}
+
 void
+http_attach(struct http_exchange *exchange)
+{
+	exchange->transport->attach(exchange);
+}
+
+void
+http_release(struct http_exchange *exchange)
+{
+	exchange->transport->release(exchange);
+}
+
+bool
 http_exchange_handle(struct http_exchange *exchange, http_handler *handler, void *context)
 {
 	static const struct http_answer failure = { .status = 500 };
 
-	handler(context, exchange);
+	if (handler(context, exchange))
+		return false;
 	http_answer(exchange, &failure);
+	return true;
 }
 
 /* ---- CGI: the same over the environment and descriptors 0 and 1 ---- */
@@ -363,7 +383,7 @@ cgi_send(struct http_exchange *exchange, struct slice head, struct slice body)
 int
 http_serve_cgi(const struct http_limits *limits, http_handler *handler, void *context)
 {
-	static const struct http_transport transport = { cgi_read, cgi_send, NULL };
+	static const struct http_transport transport = { .read = cgi_read, .send = cgi_send };
 	struct cgi cgi = { .left = 0 };
 	struct http_exchange *exchange = &cgi.exchange;
 
@@ -382,6 +402,6 @@ http_serve_cgi(const struct http_limits *limits, http_handler *handler, void *co
 		log_message(LOG_LEVEL_ERROR, "cgi", "no REQUEST_METHOD: not started by a server");
 		return EX_USAGE;
 	}
-	http_exchange_handle(exchange, handler, context);
+	(void)http_exchange_handle(exchange, handler, context);
 	return exchange->sent ? EX_OK : EX_IOERR;
 }

@@ -67,9 +67,19 @@ void http_answer(struct http_exchange *exchange, const struct http_answer *answe
 void http_wait_begin(struct http_exchange *exchange);
 void http_wait_end(struct http_exchange *exchange);
 
-/* Serve one request: read, decide, http_answer(). REQUEST_METHOD is always there; what is not a
+/*
+ * Answer later: from here on the exchange stays valid until http_release(), also after the handler has
+ * returned, and may be used by one other thread, which begins with http_attach(), then calls
+ * http_answer() and http_release(). The handler must return true then. The body must have
+ * been read to its end. false: that cannot be here (CGI), the answer must come before the handler returns.
+ */
+bool http_detach(struct http_exchange *exchange);
+void http_attach(struct http_exchange *exchange);
+void http_release(struct http_exchange *exchange);
+
+/* Serve one request: read, decide, http_answer(). true: it was detached. REQUEST_METHOD is always there; what is not a
  * whole request to a responder never gets here. */
-typedef void http_handler(void *context, struct http_exchange *exchange);
+typedef bool http_handler(void *context, struct http_exchange *exchange);
 
 struct http_limits {
 	unsigned threads;        /* most requests at once; grown on demand */

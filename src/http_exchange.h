@@ -29,6 +29,11 @@ struct http_transport {
 
 	/* http_wait_begin() and _end(); NULL: nobody else could serve meanwhile. */
 	void (*wait)(struct http_exchange *exchange, bool begins);
+
+	/* http_detach(), http_attach(), http_release(); NULL, all three: it cannot be detached. */
+	bool (*detach)(struct http_exchange *exchange);
+	void (*attach)(struct http_exchange *exchange);
+	void (*release)(struct http_exchange *exchange);
 };
 
 struct http_exchange {
@@ -47,7 +52,7 @@ struct http_exchange {
 void http_exchange_init(struct http_exchange *exchange, const struct http_transport *transport,
 	char *const *variables, int64_t deadline_ms);
 
-/* Run the handler; a request is answered whatever it does. */
-void http_exchange_handle(struct http_exchange *exchange, http_handler *handler, void *context);
+/* Run the handler; a request is answered whatever it does. false: it was detached, and may be gone. */
+bool http_exchange_handle(struct http_exchange *exchange, http_handler *handler, void *context);
 
 #endif

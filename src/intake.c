@@ -2,8 +2,12 @@
  *
  * The writing thread takes all that waits for it at once. Requests that come
  * while its transaction runs wait for the next one, so under load the batches grow by
- * themselves, and one fsync acknowledges all of a batch. A caller's ticket lives on the caller's stack: it
- * may be taken back only while it waits in the list.
+ * themselves, and one fsync acknowledges all of a batch. A ticket is its caller's memory: it may be
+ * taken back only while it waits in the list.
+ *
+ * The answering thread calls done() of those that were put "later", a batch at once, so that
+ * nothing wakes up for each of them; and it takes back what has waited for too long, also
+ * while the writing thread is stuck in a dead disk.
  */
 #include "intake.h"
 
@@ -22,29 +26,21 @@
 #include "wake.h"
 
 #define BATCH_MAX 128
-#define WAKES_MAX 4         /* runners that one batch wakes */
-#define WORKER_ASK_MS 1000  /* between two calls for a worker */
-#define LINGER_FROM_US 500  /* a commit that took so long is worth waiting for company */
-#define LINGER_PART 10      /* a tenth of the last commit */
+#define WAKES_MAX 4        /* runners that one batch wakes */
+#define WORKER_ASK_MS 1000 /* between two calls for a worker */
+#ifndef WANTED
+#define WANTED 90
+#endif
 #define LINGER_MAX_US 5000  /* however slow the disk is */
 #define TALLY_AGAIN_MS 1000 /* opening one may take a moment, for all requests */
-#define SETTLE_MS 10000     /* a result is not given up easily: the handler has run */
+#define LOOK_MS 500         /* how late it may be seen that one waits for too long */
+#define TOO_LONG "the store was busy for too long"
+#define SETTLE_MS 10000 /* a result is not given up easily: the handler has run */
 
-enum ticket_state { TICKET_WAITING, TICKET_TAKEN, TICKET_DONE };
-
-/* A request that waits for its event to be on disk. */
-struct ticket {
-	struct ticket *next;
-	enum ticket_state state;
-	pthread_cond_t done;
-	struct store_event *event; /* NULL: a result, the rest is for that */
-	int64_t id;
-	const struct store_attempt *attempt;
-	enum store_state settled;
-	const char *settle_reason;
-	int64_t deadline_ms;
-	enum store_result result;
-	char *reason; /* the caller's 256 bytes */
+/* A thread that stays until its ticket is done. */
+struct intake_waiter {
+	pthread_cond_t wake;
+	bool done;
 };
 
 struct intake {
@@ -56,10 +52,16 @@ struct intake {
 	struct store *store;    /* the writing thread's own */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct ticket *first, **last; /* in order of arrival */
+	struct intake_ticket *first, **last; /* that wait, in order of arrival */
+	size_t waiting;
+	size_t wanted;                  /* that wait: then there is no more to wait for */
+	struct intake_ticket *finished; /* whose done() is to be called */
+	pthread_cond_t answer;
+	bool answerer_sleeps; /* and looks at nothing until it is called */
 	bool started;
 	bool stopping;
-	pthread_t thread;
+	bool written; /* the writing thread has ended */
+	pthread_t writer, answerer;
 	int64_t commit_us; /* what the last transaction took */
 	atomic_bool worker_auto;
 	_Atomic int64_t asked_ms; /* when a worker was last called for */
@@ -74,9 +76,7 @@ static intake_need_worker *need_worker;
 static void
 wake_worker(struct intake *intake, unsigned queued)
 {
-	bool listens = true;
-	for (unsigned i = 0; i < queued && i < WAKES_MAX && listens; i++)
-		listens = wake_send(intake->database);
+	bool listens = wake_send(intake->database, queued < WAKES_MAX ? queued : WAKES_MAX);
 	int64_t now = clock_ms();
 	int64_t asked = atomic_load(&intake->asked_ms);
 	if (!listens && need_worker != NULL && atomic_load(&intake->worker_auto) &&
@@ -85,73 +85,88 @@ wake_worker(struct intake *intake, unsigned queued)
 		need_worker(intake->config);
 }
 
-/* Put a batch: one transaction. */
-static void
-put_all(struct intake *intake, struct ticket *const *tickets, size_t count)
-{
+/* What goes into one transaction. */
+struct batch {
 	struct store_event *events[BATCH_MAX];
-	int64_t deadline_ms = INT64_MAX;
-	unsigned added = 0;
+	size_t event_count;
+	struct store_settlement results[BATCH_MAX];
+	size_t result_count;
+	int64_t deadline_ms; /* the first of the events' */
+};
 
-	if (count == 0)
-		return;
+static void
+gather(struct intake_ticket *const *tickets, size_t count, struct batch *out)
+{
+	out->event_count = out->result_count = 0;
+	out->deadline_ms = clock_ms() + SETTLE_MS;
 	for (size_t i = 0; i < count; i++) {
-		events[i] = tickets[i]->event;
-		if (tickets[i]->deadline_ms < deadline_ms)
-			deadline_ms = tickets[i]->deadline_ms;
-	}
-	int64_t began = clock_us();
-	enum store_result result = store_put(intake->store, events, count, deadline_ms);
-	intake->commit_us = clock_us() - began;
-	for (size_t i = 0; i < count; i++) {
-		tickets[i]->result = result;
-		if (result != STORE_OK) {
-			snprintf(tickets[i]->reason, 256, "%s", store_reason(intake->store));
+		struct intake_ticket *ticket = tickets[i];
+		if (ticket->settled != NULL) {
+			out->results[out->result_count++] = *ticket->settled;
 			continue;
 		}
-		enum store_put put = events[i]->put;
-		tally_acknowledge(intake->tally, events[i]->id);
-		added += put == STORE_ACCEPTED || put == STORE_REQUEUED;
+		out->events[out->event_count++] = &ticket->event;
+		if (ticket->deadline_ms < out->deadline_ms)
+			out->deadline_ms = ticket->deadline_ms;
 	}
-	if (added > 0)
-		wake_worker(intake, added);
 }
 
 static void
-settle_one(struct intake *intake, struct ticket *ticket)
+note_result(struct intake_ticket *ticket, enum store_result result, const char *reason)
 {
-	ticket->result = store_settle(intake->store, ticket->id, ticket->attempt, ticket->settled,
-		0, ticket->settle_reason);
-	if (ticket->result != STORE_OK)
-		snprintf(ticket->reason, 256, "%s", store_reason(intake->store));
+	ticket->result = result;
+	if (result != STORE_OK)
+		snprintf(ticket->reason, sizeof ticket->reason, "%s", reason);
 }
 
-/* What one turn of the writing thread does: results one by one, events together. */
+/* One turn of the writing thread: all of it is one transaction. */
 static void
-write_all(struct intake *intake, struct ticket *const *tickets, size_t count)
+write_all(struct intake *intake, struct intake_ticket *const *tickets, size_t count)
 {
-	struct ticket *puts[BATCH_MAX];
-	size_t put_count = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (tickets[i]->event != NULL)
-			puts[put_count++] = tickets[i];
+	struct batch batch;
+	char reason[256];
+	unsigned queued = 0;
+
+	gather(tickets, count, &batch);
+	int64_t began = clock_us();
+	enum store_result put = store_write(intake->store, batch.events, batch.event_count,
+		batch.results, batch.result_count, batch.deadline_ms);
+	intake->commit_us = clock_us() - began;
+	snprintf(reason, sizeof reason, "%s", store_reason(intake->store));
+	enum store_result settled = put;
+	if (put == STORE_BUSY && batch.event_count > 0 &&
+		batch.result_count > 0) /* results may wait longer than events */
+		settled = store_settle_all(intake->store, batch.results, batch.result_count);
+
+	for (size_t i = 0, result = 0; i < count; i++) {
+		struct intake_ticket *ticket = tickets[i];
+		if (ticket->settled != NULL) {
+			note_result(ticket,
+				settled == STORE_OK ? batch.results[result].result : settled,
+				store_reason(intake->store));
+			result++;
+			continue;
+		}
+		note_result(ticket, put, reason);
+		if (put == STORE_OK)
+			tally_acknowledge(intake->tally, ticket->event.id);
+		queued += put == STORE_OK && (ticket->event.put == STORE_ACCEPTED ||
+						     ticket->event.put == STORE_REQUEUED);
 	}
-	put_all(intake, puts, put_count);
-	for (size_t i = 0; i < count; i++) {
-		if (tickets[i]->event == NULL)
-			settle_one(intake, tickets[i]);
-	}
+	if (queued > 0)
+		wake_worker(intake, queued);
 }
 
 /* Take what waits; called with the lock held. */
 static size_t
-take(struct intake *intake, struct ticket *tickets[BATCH_MAX])
+take(struct intake *intake, struct intake_ticket *tickets[BATCH_MAX])
 {
 	size_t count = 0;
 	while (intake->first != NULL && count < BATCH_MAX) {
-		struct ticket *ticket = intake->first;
+		intake->waiting--;
+		struct intake_ticket *ticket = intake->first;
 		intake->first = ticket->next;
-		ticket->state = TICKET_TAKEN;
+		ticket->taken = true;
 		tickets[count++] = ticket;
 	}
 	if (intake->first == NULL)
@@ -159,49 +174,147 @@ take(struct intake *intake, struct ticket *tickets[BATCH_MAX])
 	return count;
 }
 
-/* Without it a batch holds half of those that send again as soon as they are answered: the other
- * half has just missed it. */
+/*
+ * Wait for something to write, and then a little for company: those that were answered last, and those that
+ * came meanwhile, may all send again, and each commit has its price. It is over as soon as
+ * as many are there, at the latest after the time that the last commit took. Who sends alone is
+ * never waited with. Called with the lock held.
+ */
 static void
-linger(int64_t commit_us)
+await_work(struct intake *intake)
 {
-	int64_t wait_us = commit_us / LINGER_PART;
-	if (commit_us < LINGER_FROM_US)
-		return;
-	if (wait_us > LINGER_MAX_US)
-		wait_us = LINGER_MAX_US;
-	const struct timespec wait = { 0, wait_us * 1000 };
-	nanosleep(&wait, NULL);
+	while (intake->first == NULL && !intake->stopping)
+		pthread_cond_wait(&intake->work, &intake->lock);
+	int64_t until_us = clock_us() +
+			   (intake->commit_us < LINGER_MAX_US ? intake->commit_us : LINGER_MAX_US);
+	const struct timespec until = { until_us / 1000000, until_us % 1000000 * 1000 };
+	int error = 0;
+	while (intake->waiting < intake->wanted && !intake->stopping && error == 0)
+		error = pthread_cond_timedwait(&intake->work, &intake->lock, &until);
+}
+
+/* The tickets are done; called with the lock held. */
+static void
+finish(struct intake *intake, struct intake_ticket *const *tickets, size_t count)
+{
+	for (size_t i = count; i-- > 0;) {
+		struct intake_ticket *ticket = tickets[i];
+		if (ticket->waiter != NULL) {
+			ticket->waiter->done = true;
+			pthread_cond_signal(&ticket->waiter->wake);
+		} else {
+			ticket->next = intake->finished;
+			intake->finished = ticket;
+		}
+	}
+	if (intake->finished != NULL)
+		pthread_cond_signal(&intake->answer);
 }
 
 static void *
 writer_main(void *argument)
 {
 	struct intake *intake = argument;
-	struct ticket *tickets[BATCH_MAX];
+	struct intake_ticket *tickets[BATCH_MAX];
 
 	pthread_mutex_lock(&intake->lock);
 	for (;;) {
-		while (intake->first == NULL && !intake->stopping)
-			pthread_cond_wait(&intake->work, &intake->lock);
+		await_work(intake);
 		if (intake->first == NULL)
 			break;
-		pthread_mutex_unlock(&intake->lock);
-		linger(intake->commit_us);
-		pthread_mutex_lock(&intake->lock);
 		size_t count = take(intake, tickets);
 		pthread_mutex_unlock(&intake->lock);
 		write_all(intake, tickets, count);
 		pthread_mutex_lock(&intake->lock);
-		for (size_t i = 0; i < count; i++) {
-			tickets[i]->state = TICKET_DONE;
-			pthread_cond_signal(&tickets[i]->done);
+		finish(intake, tickets, count);
+		intake->wanted = (intake->waiting + count) * WANTED / 100;
+	}
+	intake->written = true;
+	pthread_cond_signal(&intake->answer);
+	pthread_mutex_unlock(&intake->lock);
+	return NULL;
+}
+
+static void
+unlink_ticket(struct intake *intake, const struct intake_ticket *ticket)
+{
+	struct intake_ticket **at = &intake->first;
+	while (*at != ticket)
+		at = &(*at)->next;
+	*at = ticket->next;
+	intake->waiting--;
+	if (*at == NULL)
+		intake->last = at;
+}
+
+static void
+refuse(struct intake_ticket *ticket, const char *reason)
+{
+	snprintf(ticket->reason, sizeof ticket->reason, "%s", reason);
+	ticket->result = STORE_BUSY;
+}
+
+/* Move those to finished that nobody stays for and that have waited for too long; called with the lock held.
+ * Returns when the next one has: they came in order, and all may wait as long. */
+static int64_t
+take_back(struct intake *intake, int64_t now)
+{
+	for (struct intake_ticket *ticket = intake->first, *next; ticket != NULL; ticket = next) {
+		next = ticket->next;
+		if (ticket->waiter != NULL)
+			continue;
+		if (ticket->deadline_ms > now)
+			return ticket->deadline_ms;
+		unlink_ticket(intake, ticket);
+		refuse(ticket, TOO_LONG);
+		ticket->next = intake->finished;
+		intake->finished = ticket;
+	}
+	return now + LOOK_MS;
+}
+
+/* Sleep until something is finished or may be late; called with the lock held. */
+static void
+await_finished(struct intake *intake)
+{
+	int64_t until_ms = take_back(intake, clock_ms());
+	const struct timespec until = { until_ms / 1000, until_ms % 1000 * 1000000 };
+	if (intake->finished != NULL || intake->written)
+		return;
+	int error = pthread_cond_timedwait(&intake->answer, &intake->lock, &until);
+	/* Nothing to be seen for a while: no look either, until somebody comes. */
+	while (error == ETIMEDOUT && intake->first == NULL && intake->finished == NULL &&
+		!intake->written) {
+		intake->answerer_sleeps = true;
+		pthread_cond_wait(&intake->answer, &intake->lock);
+		intake->answerer_sleeps = false;
+	}
+}
+
+static void *
+answerer_main(void *argument)
+{
+	struct intake *intake = argument;
+
+	pthread_mutex_lock(&intake->lock);
+	while (intake->finished != NULL || !intake->written) {
+		struct intake_ticket *ticket = intake->finished;
+		intake->finished = NULL;
+		pthread_mutex_unlock(&intake->lock);
+		while (ticket != NULL) {
+			struct intake_ticket *next = ticket->next;
+			ticket->done(ticket); /* and it is gone */
+			ticket = next;
 		}
+		pthread_mutex_lock(&intake->lock);
+		if (intake->finished == NULL)
+			await_finished(intake);
 	}
 	pthread_mutex_unlock(&intake->lock);
 	return NULL;
 }
 
-/* Called with the lock held. false: there is no thread. */
+/* Called with the lock held. false: there are no threads. */
 static bool
 start(struct intake *intake)
 {
@@ -210,27 +323,47 @@ start(struct intake *intake)
 		return true;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, (size_t)1 << 20);
-	int error = pthread_create(&intake->thread, &attributes, writer_main, intake);
+	intake->written = false;
+	if (pthread_create(&intake->answerer, &attributes, answerer_main, intake) == 0) {
+		intake->started =
+			pthread_create(&intake->writer, &attributes, writer_main, intake) == 0;
+		if (!intake->started)
+			intake->written = true;
+	}
+	if (intake->written) {
+		pthread_cond_signal(&intake->answer);
+		pthread_detach(intake->answerer);
+	}
 	pthread_attr_destroy(&attributes);
-	intake->started = error == 0;
 	return intake->started;
 }
 
-static void
-unlink_ticket(struct intake *intake, const struct ticket *ticket)
+/* Put it into the list; called with the lock held. false: it cannot be, and has its result. */
+static bool
+line_up(struct intake *intake, struct intake_ticket *ticket)
 {
-	struct ticket **at = &intake->first;
-	while (*at != ticket)
-		at = &(*at)->next;
-	*at = ticket->next;
-	if (*at == NULL)
-		intake->last = at;
+	if (intake->stopping || !start(intake)) {
+		refuse(ticket,
+			intake->stopping ? "the program is stopping" : "no thread can be started");
+		return false;
+	}
+	ticket->next = NULL;
+	ticket->taken = false;
+	*intake->last = ticket;
+	intake->last = &ticket->next;
+	intake->waiting++;
+	if (intake->waiting == 1 || intake->waiting == intake->wanted)
+		pthread_cond_signal(&intake->work);
+	if (intake->answerer_sleeps)
+		pthread_cond_signal(&intake->answer);
+	return true;
 }
 
 /* Wait for the writing thread to be done with the ticket. */
 static void
-await(struct intake *intake, struct ticket *ticket)
+await(struct intake *intake, struct intake_ticket *ticket)
 {
+	struct intake_waiter waiter = { .done = false };
 	pthread_condattr_t monotonic;
 	const struct timespec deadline = { ticket->deadline_ms / 1000,
 		ticket->deadline_ms % 1000 * 1000000 };
@@ -238,40 +371,32 @@ await(struct intake *intake, struct ticket *ticket)
 
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&ticket->done, &monotonic);
+	pthread_cond_init(&waiter.wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	ticket->waiter = &waiter;
 	pthread_mutex_lock(&intake->lock);
-	if (!start(intake) || intake->stopping) {
-		snprintf(ticket->reason, 256, "%s",
-			intake->stopping ? "the program is stopping" : "no thread can be started");
-		ticket->result = STORE_BUSY;
-		goto out;
+	if (line_up(intake, ticket)) {
+		while (!waiter.done && !ticket->taken && error != ETIMEDOUT)
+			error = pthread_cond_timedwait(&waiter.wake, &intake->lock, &deadline);
+		if (!ticket->taken) {
+			unlink_ticket(intake, ticket);
+			refuse(ticket, TOO_LONG);
+		}
+		while (ticket->taken && !waiter.done)
+			pthread_cond_wait(&waiter.wake, &intake->lock);
 	}
-	*intake->last = ticket;
-	intake->last = &ticket->next;
-	pthread_cond_signal(&intake->work);
-	while (ticket->state == TICKET_WAITING && error != ETIMEDOUT)
-		error = pthread_cond_timedwait(&ticket->done, &intake->lock, &deadline);
-	if (ticket->state == TICKET_WAITING) {
-		unlink_ticket(intake, ticket);
-		snprintf(ticket->reason, 256, "the store was busy for too long");
-		ticket->result = STORE_BUSY;
-		goto out;
-	}
-	while (ticket->state != TICKET_DONE)
-		pthread_cond_wait(&ticket->done, &intake->lock);
-out:
 	pthread_mutex_unlock(&intake->lock);
-	pthread_cond_destroy(&ticket->done);
+	pthread_cond_destroy(&waiter.wake);
 }
 
-static void
-write_ticket(struct intake *intake, struct ticket *ticket)
+static enum store_result
+write_ticket(struct intake *intake, struct intake_ticket *ticket)
 {
 	if (threaded)
 		await(intake, ticket);
 	else
 		write_all(intake, &ticket, 1);
+	return ticket->result;
 }
 
 void
@@ -306,9 +431,16 @@ intake_of(const char *database, const char *config, bool worker_auto)
 		intake->database = xstrdup(database);
 		intake->config = xstrdup(config);
 		intake->store = store_new(database);
+		if (!threaded)
+			store_leave_log(intake->store); /* five syncs in each request else */
 		intake->last = &intake->first;
+		pthread_condattr_t monotonic;
+		pthread_condattr_init(&monotonic);
+		pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 		pthread_mutex_init(&intake->lock, NULL);
-		pthread_cond_init(&intake->work, NULL);
+		pthread_cond_init(&intake->work, &monotonic);
+		pthread_cond_init(&intake->answer, &monotonic);
+		pthread_condattr_destroy(&monotonic);
 		intake->next = intakes;
 		intakes = intake;
 	}
@@ -330,30 +462,35 @@ intake_tally(struct intake *intake)
 }
 
 enum store_result
-intake_put(
-	struct intake *intake, struct store_event *event, int64_t deadline_ms, char reason_out[256])
+intake_put(struct intake *intake, struct intake_ticket *ticket)
 {
-	struct ticket ticket = { .event = event,
-		.deadline_ms = deadline_ms,
-		.result = STORE_FAILED,
-		.reason = reason_out };
-	write_ticket(intake, &ticket);
-	return ticket.result;
+	return write_ticket(intake, ticket);
+}
+
+void
+intake_put_later(struct intake *intake, struct intake_ticket *ticket)
+{
+	ticket->waiter = NULL;
+	pthread_mutex_lock(&intake->lock);
+	bool waits = line_up(intake, ticket);
+	pthread_mutex_unlock(&intake->lock);
+	if (!waits)
+		ticket->done(ticket);
 }
 
 enum store_result
 intake_settle(struct intake *intake, int64_t id, const struct store_attempt *attempt,
 	enum store_state state, const char *reason, char reason_out[256])
 {
-	struct ticket ticket = { .id = id,
-		.attempt = attempt,
-		.settled = state,
-		.settle_reason = reason,
-		.deadline_ms = clock_ms() + SETTLE_MS,
-		.result = STORE_FAILED,
-		.reason = reason_out };
-	write_ticket(intake, &ticket);
-	return ticket.result;
+	const struct store_settlement settled = {
+		.id = id, .attempt = attempt, .state = state, .reason = reason
+	};
+	struct intake_ticket ticket = { .settled = &settled,
+		.deadline_ms = clock_ms() + SETTLE_MS };
+	enum store_result result = write_ticket(intake, &ticket);
+	if (result != STORE_OK)
+		snprintf(reason_out, 256, "%s", ticket.reason);
+	return result;
 }
 
 void
@@ -366,8 +503,10 @@ intake_stop(void)
 		pthread_cond_signal(&intake->work);
 		bool started = intake->started;
 		pthread_mutex_unlock(&intake->lock);
-		if (started)
-			pthread_join(intake->thread, NULL);
+		if (started) {
+			pthread_join(intake->writer, NULL);
+			pthread_join(intake->answerer, NULL);
+		}
 		intake->started = false;
 		store_free(intake->store); /* the last one out checkpoints */
 		intake->store = store_new(intake->database);

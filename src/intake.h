@@ -3,7 +3,8 @@
  * One for each database: the connection, the tally beside it, and the worker to wake. In
  * a threaded process one thread writes, and all requests that came while it was busy share its next
  * transaction and its one fsync(2) (group commit); where the disk is slow it lingers a
- * little for more. In a CGI process the only thread writes itself.
+ * little for more. Another one tells those that did not stay to wait. In a CGI process the only
+ * thread writes itself.
  */
 #ifndef HOOKCGI_INTAKE_H
 #define HOOKCGI_INTAKE_H
@@ -30,21 +31,44 @@ struct intake *intake_of(const char *database, const char *config, bool worker_a
 /* NULL: it could not be mapped (logged once); the functions of tally.h take that. */
 struct tally *intake_tally(struct intake *intake);
 
+/* An event on its way to disk. */
+struct intake_ticket {
+	/* Given; what event refers to is borrowed until done() is called, or intake_put() returns. */
+	struct store_event event;
+	int64_t deadline_ms;                        /* CLOCK_MONOTONIC */
+	void (*done)(struct intake_ticket *ticket); /* intake_put_later() only */
+	void *context;                              /* the caller's */
+
+	/* Set. */
+	enum store_result result;
+	char reason[256]; /* why it is not STORE_OK */
+
+	/* Of intake.c. */
+	struct intake_ticket *next;
+	struct intake_waiter *waiter;
+	const struct store_settlement *settled;
+	bool taken;
+};
+
 /*
  * As store_put() of one event. Blocks until it is on disk or cannot be put; an event whose transaction has
  * not begun at deadline_ms (CLOCK_MONOTONIC) is taken back (STORE_BUSY). STORE_OK: the
- * number is acknowledged in the tally, and a worker woken when the event is queued.
- * reason_out: why it is not STORE_OK.
+ * number is acknowledged in the tally, and a worker woken when the event is queued. The result is the ticket's.
  */
-enum store_result intake_put(struct intake *intake, struct store_event *event, int64_t deadline_ms,
-	char reason_out[256]);
+enum store_result intake_put(struct intake *intake, struct intake_ticket *ticket);
+
+/*
+ * The same, in a threaded process, without blocking: ticket->done() is called once, from another thread or
+ * this one, perhaps before this returns. It must not block, since others wait behind it.
+ */
+void intake_put_later(struct intake *intake, struct intake_ticket *ticket);
 
 /* As store_settle(), of an event that was put as STORE_RUNNING. */
 enum store_result intake_settle(struct intake *intake, int64_t id,
 	const struct store_attempt *attempt, enum store_state state, const char *reason,
 	char reason_out[256]);
 
-/* Let the writing threads finish what they have; nothing may be put any more. */
+/* Let the threads finish what they have; nothing may be put any more. */
 void intake_stop(void);
 
 #endif

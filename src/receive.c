@@ -9,8 +9,10 @@
 #include "receive.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
+#include "alloc.h"
 #include "attempt.h"
 #include "clock.h"
 #include "config.h"
@@ -57,6 +59,7 @@ enum outcome {
 	OUTCOME_FAILED,
 	OUTCOME_TRY_LATER,
 	OUTCOME_TIMED_OUT,
+	OUTCOME_LATER, /* none yet: the event is on its way to disk */
 };
 
 /* What a sender is told. The bodies are fixed: a stranger learns nothing from them. */
@@ -103,9 +106,13 @@ struct request {
 	bool verified;                /* a stranger could not have sent it */
 	const struct config_run *run; /* what the event type is wanted by */
 	struct buf body;
-	struct buf event, id; /* what message refers to */
-	char key[2 * CRYPTO_DIGEST_MAX + 1];
+	struct buf event, id;              /* what message refers to */
+	uint8_t digest[CRYPTO_DIGEST_MAX]; /* SHA-256 of the body, once digest_body() was asked */
+	bool has_digest;
+	struct buf key; /* where the id is none */
 	struct message message;
+	struct buf variables; /* that are kept */
+	struct intake_ticket ticket;
 	const char *reason;        /* for the log: why it ended as it did, or NULL */
 	char reason_made[256];     /* where reason is not a text that is there anyway */
 	struct http_answer answer; /* body and type, where not the outcome's own */
@@ -332,6 +339,16 @@ choose_run(struct request *request)
 	return OUTCOME_ACCEPTED;
 }
 
+/* One hash is both: the key of what has no id, and what is looked at before a run. */
+static bool
+digest_body(struct request *request)
+{
+	if (!request->has_digest)
+		request->has_digest =
+			crypto_hash(CRYPTO_SHA256, &request->message.body, 1, request->digest);
+	return request->has_digest;
+}
+
 /*
  * The deduplication key, of signed material only: an id that the signature does
  * not cover could be changed by whoever replays the request.
@@ -341,9 +358,9 @@ make_key(struct request *request)
 {
 	const struct provider *provider = request->endpoint->provider;
 	struct message *message = &request->message;
-	uint8_t bytes[CRYPTO_DIGEST_MAX];
-	size_t len = crypto_digest_size(CRYPTO_SHA256);
-	bool made = true;
+	uint8_t random[16];
+	struct slice bytes = { (const char *)request->digest, crypto_digest_size(CRYPTO_SHA256) };
+	bool made = false;
 
 	switch (request->endpoint->dedupe) {
 	case CONFIG_DEDUPE_ID:
@@ -351,19 +368,20 @@ make_key(struct request *request)
 			message->key = message->id;
 			return OUTCOME_ACCEPTED;
 		}
-		made = crypto_hash(CRYPTO_SHA256, &message->body, 1, bytes);
+		made = digest_body(request);
 		break;
-	case CONFIG_DEDUPE_BODY: made = crypto_hash(CRYPTO_SHA256, &message->body, 1, bytes); break;
+	case CONFIG_DEDUPE_BODY: made = digest_body(request); break;
 	case CONFIG_DEDUPE_OFF:
-		len = 16;
-		made = crypto_random(bytes, len);
+		bytes = (struct slice){ (const char *)random, sizeof random };
+		made = crypto_random(random, sizeof random);
 		break;
 	}
 	if (!made)
 		return because(request, OUTCOME_UNAVAILABLE, "no deduplication key could be made");
-	for (size_t i = 0; i < len; i++)
-		snprintf(request->key + 2 * i, 3, "%02x", bytes[i]);
-	message->key = slice_of(request->key);
+	buf_init(&request->key, 2 * CRYPTO_DIGEST_MAX);
+	if (!text_encode(TEXT_HEX, bytes.data, bytes.len, &request->key))
+		return because(request, OUTCOME_UNAVAILABLE, "no memory");
+	message->key = buf_slice(&request->key);
 	return OUTCOME_ACCEPTED;
 }
 
@@ -381,20 +399,19 @@ check_rate(struct request *request)
 	return because(request, OUTCOME_TOO_MANY, "more requests than rate allows");
 }
 
-/* Put the event into the store. ACCEPTED and REQUEUED: it is there, in that state. */
+/* Make the ticket with which the event goes to the store, in that state. ACCEPTED: it is ready. */
 static enum outcome
-keep(struct request *request, enum store_state state, const char *reason)
+make_ticket(struct request *request, enum store_state state, const char *reason)
 {
 	const struct message *message = &request->message;
 	const char *address = http_variable(request->exchange, "REMOTE_ADDR");
-	struct buf variables;
-	buf_init(&variables, ENVELOPE_MAX);
-	if (!envelope_write(
-		    http_variables(request->exchange), request->endpoint->provider, &variables)) {
-		buf_free(&variables);
+	buf_init(&request->variables, ENVELOPE_MAX);
+	if (!envelope_write(http_variables(request->exchange), request->endpoint->provider,
+		    &request->variables))
 		return because(request, OUTCOME_UNAVAILABLE, "no room to keep the headers");
-	}
-	struct store_event event = {
+	if (!digest_body(request))
+		return because(request, OUTCOME_UNAVAILABLE, "no digest of the body could be made");
+	request->ticket.event = (struct store_event){
 		.endpoint = request->endpoint->name,
 		.provider = request->endpoint->provider->name,
 		.key = message->key,
@@ -402,28 +419,66 @@ keep(struct request *request, enum store_state state, const char *reason)
 		.sender_id = message->id,
 		.received_ms = request->received_ms,
 		.remote = slice_of(address != NULL ? address : ""),
-		.variables = buf_slice(&variables),
+		.variables = buf_slice(&request->variables),
 		.body = message->body,
+		.digest = request->digest,
 		.state = state,
 		.reason = reason,
 		.queue_limit = state == STORE_QUEUED ? request->endpoint->queue_limit : 0,
 	};
-	http_wait_begin(request->exchange);
-	enum store_result result = intake_put(request->intake, &event,
-		request->started_us / 1000 + STORE_WAIT_MS, request->reason_made);
-	http_wait_end(request->exchange);
-	buf_free(&variables);
-	if (result != STORE_OK)
-		return because(request, OUTCOME_UNAVAILABLE, request->reason_made);
-	request->delivery = event.id;
-	request->attempt = event.attempt;
-	switch (event.put) {
+	request->ticket.deadline_ms = request->started_us / 1000 + STORE_WAIT_MS;
+	return OUTCOME_ACCEPTED;
+}
+
+/* What became of the ticket. ACCEPTED and REQUEUED: the event is there, in its state. */
+static enum outcome
+kept(struct request *request)
+{
+	const struct store_event *event = &request->ticket.event;
+	buf_free(&request->variables);
+	if (request->ticket.result != STORE_OK)
+		return because(request, OUTCOME_UNAVAILABLE, request->ticket.reason);
+	request->delivery = event->id;
+	request->attempt = event->attempt;
+	switch (event->put) {
 	case STORE_ACCEPTED: return OUTCOME_ACCEPTED;
 	case STORE_DUPLICATE: return OUTCOME_DUPLICATE;
 	case STORE_REQUEUED: return OUTCOME_REQUEUED;
 	case STORE_REFUSED: break;
 	}
 	return because(request, OUTCOME_QUEUE_FULL, "queue_limit is reached");
+}
+
+/* Put the event into the store, and stay until it is there. */
+static enum outcome
+keep(struct request *request, enum store_state state, const char *reason)
+{
+	enum outcome outcome = make_ticket(request, state, reason);
+	if (outcome != OUTCOME_ACCEPTED)
+		return outcome;
+	http_wait_begin(request->exchange);
+	(void)intake_put(request->intake, &request->ticket);
+	http_wait_end(request->exchange);
+	return kept(request);
+}
+
+static void answer_kept(struct intake_ticket *ticket);
+
+/* The same without a thread that stays, where that is possible. LATER: the request is answer_kept()'s. */
+static enum outcome
+keep_later(struct request *request)
+{
+	enum outcome outcome = make_ticket(request, STORE_QUEUED, NULL);
+	if (outcome != OUTCOME_ACCEPTED)
+		return outcome;
+	if (!http_detach(request->exchange)) {
+		(void)intake_put(request->intake, &request->ticket);
+		return kept(request);
+	}
+	request->ticket.context = request;
+	request->ticket.done = answer_kept;
+	intake_put_later(request->intake, &request->ticket);
+	return OUTCOME_LATER;
 }
 
 /* Kept with its reason for a person to look at, since many senders never send again. */
@@ -552,7 +607,7 @@ take(struct request *request)
 		return run(request);
 	}
 	return request->endpoint->mode == CONFIG_MODE_WAIT ? run_kept(request)
-							   : keep(request, STORE_QUEUED, NULL);
+							   : keep_later(request);
 }
 
 /* What the sender sees of a handler that exited with 0. */
@@ -688,30 +743,58 @@ note_refusal(const struct request *request)
 	tally_refuse(intake_tally(request->intake), &refusal);
 }
 
-void
+static void
+answer(struct request *request, enum outcome outcome)
+{
+	compose_answer(request, outcome);
+	/* First: in FastCGI the line goes to the server's error log with the answer. */
+	log_request(request, outcome);
+	note_refusal(request);
+	http_answer(request->exchange, &request->answer);
+}
+
+static void
+request_free(struct request *request)
+{
+	run_result_free(&request->result);
+	message_free(&request->message);
+	buf_free(&request->answer_body);
+	buf_free(&request->variables);
+	buf_free(&request->event);
+	buf_free(&request->key);
+	buf_free(&request->id);
+	buf_free(&request->body);
+	service_release(request->snapshot);
+	free(request);
+}
+
+/* The event is on disk, or cannot be: the rest of receive(), in another thread. */
+static void
+answer_kept(struct intake_ticket *ticket)
+{
+	struct request *request = ticket->context;
+	struct http_exchange *exchange = request->exchange;
+	http_attach(exchange);
+	answer(request, kept(request));
+	request_free(request);
+	http_release(exchange);
+}
+
+bool
 receive(void *context, struct http_exchange *exchange)
 {
-	struct request request = {
-		.receiver = context,
-		.exchange = exchange,
-		.started_us = clock_us(),
-		.received_ms = clock_wall_ms(),
-		.retry_after_s = RETRY_AFTER_S,
-	};
-	run_result_init(&request.result);
+	struct request *request = xcalloc(1, sizeof *request);
+	request->receiver = context;
+	request->exchange = exchange;
+	request->started_us = clock_us();
+	request->received_ms = clock_wall_ms();
+	request->retry_after_s = RETRY_AFTER_S;
+	run_result_init(&request->result);
 
-	enum outcome outcome = decide(&request);
-	compose_answer(&request, outcome);
-	/* First: in FastCGI the line goes to the server's error log with the answer. */
-	log_request(&request, outcome);
-	note_refusal(&request);
-	http_answer(exchange, &request.answer);
-
-	run_result_free(&request.result);
-	message_free(&request.message);
-	buf_free(&request.answer_body);
-	buf_free(&request.event);
-	buf_free(&request.id);
-	buf_free(&request.body);
-	service_release(request.snapshot);
+	enum outcome outcome = decide(request);
+	if (outcome == OUTCOME_LATER)
+		return true;
+	answer(request, outcome);
+	request_free(request);
+	return false;
 }

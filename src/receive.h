@@ -17,6 +17,6 @@ struct receiver {
 };
 
 /* Serve one request; an http_handler whose context is a struct receiver. */
-void receive(void *context, struct http_exchange *exchange);
+bool receive(void *context, struct http_exchange *exchange);
 
 #endif

@@ -67,9 +67,7 @@
 
 #define NEVER INT64_MAX
 
-/* ---- One connection, one thread ---- */
-
-enum worker_state { WORKER_UNUSED, WORKER_RUNNING, WORKER_ENDED };
+/* ---- One connection: one request ---- */
 
 /* How much of a request is there to be read without waiting. */
 enum arrival {
@@ -78,11 +76,13 @@ enum arrival {
 	ARRIVAL_WHOLE, /* and the body to its end */
 };
 
-struct worker {
+struct connection {
 	struct http_exchange exchange; /* first */
+	struct connection *next;       /* of those that nobody uses */
 	struct pool *pool;
+	bool detached; /* no thread of the pool has it */
 	FCGX_Request request;
-	int fd; /* the connection */
+	int fd;
 	enum arrival arrival;
 	struct buf log; /* lines for the server's error log */
 	struct buf out; /* the records of the answer */
@@ -93,43 +93,40 @@ struct worker {
 	int64_t deadline_ms;
 	int shutdown_how;
 	bool late;
-
-	enum worker_state state; /* guarded by pool->lock, as the next */
-	pthread_t thread;
 };
 
 static void
-watch_begin(struct worker *worker, int64_t deadline_ms, int shutdown_how)
+watch_begin(struct connection *connection, int64_t deadline_ms, int shutdown_how)
 {
-	pthread_mutex_lock(&worker->lock);
-	worker->deadline_ms = deadline_ms;
-	worker->shutdown_how = shutdown_how;
-	worker->late = false;
-	pthread_mutex_unlock(&worker->lock);
+	pthread_mutex_lock(&connection->lock);
+	connection->deadline_ms = deadline_ms;
+	connection->shutdown_how = shutdown_how;
+	connection->late = false;
+	pthread_mutex_unlock(&connection->lock);
 }
 
 /* Was it late? */
 static bool
-watch_end(struct worker *worker)
+watch_end(struct connection *connection)
 {
-	pthread_mutex_lock(&worker->lock);
-	bool late = worker->late;
-	worker->deadline_ms = NEVER;
-	pthread_mutex_unlock(&worker->lock);
+	pthread_mutex_lock(&connection->lock);
+	bool late = connection->late;
+	connection->deadline_ms = NEVER;
+	pthread_mutex_unlock(&connection->lock);
 	return late;
 }
 
 /* For the main thread: end a wait that is late. Returns the deadline that is still to come. */
 static int64_t
-watch_check(struct worker *worker, int64_t now)
+watch_check(struct connection *connection, int64_t now)
 {
-	pthread_mutex_lock(&worker->lock);
-	if (worker->deadline_ms <= now && !worker->late) {
-		worker->late = true;
-		shutdown(worker->fd, worker->shutdown_how);
+	pthread_mutex_lock(&connection->lock);
+	if (connection->deadline_ms <= now && !connection->late) {
+		connection->late = true;
+		shutdown(connection->fd, connection->shutdown_how);
 	}
-	int64_t deadline_ms = worker->late ? NEVER : worker->deadline_ms;
-	pthread_mutex_unlock(&worker->lock);
+	int64_t deadline_ms = connection->late ? NEVER : connection->deadline_ms;
+	pthread_mutex_unlock(&connection->lock);
 	return deadline_ms;
 }
 
@@ -138,32 +135,32 @@ static void pool_wait_end(struct pool *pool);
 
 /* Something that the peer may keep us waiting for: others serve meanwhile, and there is a deadline. */
 static void
-wait_begin(struct worker *worker, int64_t deadline_ms, int shutdown_how)
+wait_begin(struct connection *connection, int64_t deadline_ms, int shutdown_how)
 {
-	watch_begin(worker, deadline_ms, shutdown_how);
-	pool_wait_begin(worker->pool);
+	watch_begin(connection, deadline_ms, shutdown_how);
+	pool_wait_begin(connection->pool);
 }
 
 /* Was it late? */
 static bool
-wait_end(struct worker *worker)
+wait_end(struct connection *connection)
 {
-	pool_wait_end(worker->pool);
-	return watch_end(worker);
+	pool_wait_end(connection->pool);
+	return watch_end(connection);
 }
 
 static enum http_body
 fastcgi_read(struct http_exchange *exchange, char *data, size_t size, size_t *len_out)
 {
-	struct worker *worker = (struct worker *)exchange;
-	FCGX_Stream *in = worker->request.in;
+	struct connection *connection = (struct connection *)exchange;
+	FCGX_Stream *in = connection->request.in;
 
 	bool late = false;
-	if (worker->arrival != ARRIVAL_WHOLE)
-		wait_begin(worker, exchange->deadline_ms, SHUT_RD);
+	if (connection->arrival != ARRIVAL_WHOLE)
+		wait_begin(connection, exchange->deadline_ms, SHUT_RD);
 	*len_out = (size_t)FCGX_GetStr(data, (int)MIN(size, INT_MAX), in);
-	if (worker->arrival != ARRIVAL_WHOLE)
-		late = wait_end(worker);
+	if (connection->arrival != ARRIVAL_WHOLE)
+		late = wait_end(connection);
 	/* A cut connection looks like an end (FCGX_HasSeenEOF); only the error tells. */
 	if (FCGX_GetError(in) == 0)
 		return HTTP_BODY_OK;
@@ -230,22 +227,23 @@ write_all(int fd, struct slice data)
 	return true;
 }
 
-/* An answer fits into the socket's buffer; only what does not is waited for. */
+/* An answer fits into the socket's buffer; only what does not is waited for, and not by a thread that has
+ * others to answer. */
 static bool
-send_all(struct worker *worker, struct slice data)
+send_all(struct connection *connection, struct slice data)
 {
-	ssize_t len = send(worker->fd, data.data, data.len, MSG_DONTWAIT);
+	ssize_t len = send(connection->fd, data.data, data.len, MSG_DONTWAIT);
 	if (len < 0 && errno != EAGAIN && errno != EINTR)
 		return false;
 	if (len > 0) {
 		data.data += len;
 		data.len -= (size_t)len;
 	}
-	if (data.len == 0)
-		return true;
-	wait_begin(worker, clock_ms() + SEND_MS, SHUT_RDWR);
-	bool sent = write_all(worker->fd, data);
-	(void)wait_end(worker);
+	if (data.len == 0 || connection->detached)
+		return data.len == 0;
+	wait_begin(connection, clock_ms() + SEND_MS, SHUT_RDWR);
+	bool sent = write_all(connection->fd, data);
+	(void)wait_end(connection);
 	return sent;
 }
 
@@ -261,35 +259,36 @@ buf_reuse(struct buf *buf)
 static bool
 fastcgi_send(struct http_exchange *exchange, struct slice head, struct slice body)
 {
-	struct worker *worker = (struct worker *)exchange;
-	struct slice log = buf_slice(&worker->log);
+	struct connection *connection = (struct connection *)exchange;
+	struct slice log = buf_slice(&connection->log);
 
 	log_set_sink(NULL, NULL); /* the error stream ends with the answer */
-	bool sent = append_answer(&worker->out, worker->request.requestId, log, head, body) &&
-		    send_all(worker, buf_slice(&worker->out));
+	bool sent =
+		append_answer(&connection->out, connection->request.requestId, log, head, body) &&
+		send_all(connection, buf_slice(&connection->out));
 	if (!sent)
 		(void)write_all(STDERR_FILENO, log);
-	buf_reuse(&worker->out);
-	buf_reuse(&worker->log);
+	buf_reuse(&connection->out);
+	buf_reuse(&connection->log);
 	return sent;
 }
 
 static void
 fastcgi_wait(struct http_exchange *exchange, bool begins)
 {
-	struct worker *worker = (struct worker *)exchange;
+	struct connection *connection = (struct connection *)exchange;
 	if (begins)
-		pool_wait_begin(worker->pool);
+		pool_wait_begin(connection->pool);
 	else
-		pool_wait_end(worker->pool);
+		pool_wait_end(connection->pool);
 }
 
 /* Keep a line for the answer to take along; what is too much goes where it would have gone. */
 static void
 collect_log(void *context, const char *line, size_t len)
 {
-	struct worker *worker = context;
-	if (!buf_append(&worker->log, line, len))
+	struct connection *connection = context;
+	if (!buf_append(&connection->log, line, len))
 		(void)write_all(STDERR_FILENO, (struct slice){ line, len });
 }
 
@@ -342,19 +341,19 @@ accept_on(FCGX_Request *request, int fd)
 }
 
 /*
- * The same where the peer may keep us waiting. The main thread may shut down worker->fd then: that
+ * The same where the peer may keep us waiting. The main thread may shut down connection->fd then: that
  * number must not be closed, and taken by another thread, behind our back. So libfcgi gets a
  * duplicate.
  */
 static bool
-accept_slowly(struct worker *worker, int64_t deadline_ms)
+accept_slowly(struct connection *connection, int64_t deadline_ms)
 {
-	int copy = duplicate(worker->fd, deadline_ms);
+	int copy = duplicate(connection->fd, deadline_ms);
 	if (copy < 0)
 		return false;
-	wait_begin(worker, deadline_ms, SHUT_RD);
-	bool accepted = accept_on(&worker->request, copy);
-	(void)wait_end(worker);
+	wait_begin(connection, deadline_ms, SHUT_RD);
+	bool accepted = accept_on(&connection->request, copy);
+	(void)wait_end(connection);
 	if (accepted)
 		close(copy);
 	return accepted;
@@ -362,20 +361,20 @@ accept_slowly(struct worker *worker, int64_t deadline_ms)
 
 /* Read a request up to its body. false: nothing that can be answered. */
 static bool
-worker_receive(struct worker *worker, int64_t deadline_ms)
+connection_receive(struct connection *connection, int64_t deadline_ms)
 {
-	FCGX_Request *request = &worker->request;
+	FCGX_Request *request = &connection->request;
 
-	worker->arrival = look(worker->fd);
-	if (worker->arrival != ARRIVAL_PART) {
-		if (!accept_on(request, worker->fd)) {
-			worker->fd = -1;
+	connection->arrival = look(connection->fd);
+	if (connection->arrival != ARRIVAL_PART) {
+		if (!accept_on(request, connection->fd)) {
+			connection->fd = -1;
 			return false;
 		}
-	} else if (!accept_slowly(worker, deadline_ms)) {
+	} else if (!accept_slowly(connection, deadline_ms)) {
 		return false;
 	}
-	request->ipcFd = worker->fd;
+	request->ipcFd = connection->fd;
 	/* Cut off parameters are no error to FCGX_Accept_r(). */
 	return FCGX_GetError(request->in) == 0 && request->role == FCGI_RESPONDER &&
 	       FCGX_GetParam("REQUEST_METHOD", request->envp) != NULL;
@@ -396,32 +395,86 @@ linger(int fd)
 			return;
 }
 
-static void
-worker_serve(struct worker *worker, int fd, const struct http_limits *limits, http_handler *handler,
-	void *context)
+/* Was the request read to its end, so that a close cannot reset the connection? */
+static bool
+is_read(const struct connection *connection)
 {
-	static const struct http_transport transport = { fastcgi_read, fastcgi_send, fastcgi_wait };
-	struct http_exchange *exchange = &worker->exchange;
-	FCGX_Request *request = &worker->request;
+	return FCGX_HasSeenEOF(connection->request.in) != 0 &&
+	       FCGX_GetError(connection->request.in) == 0;
+}
+
+static void
+connection_close(struct connection *connection, bool clean)
+{
+	FCGX_Free(&connection->request, 0);
+	connection->request.ipcFd = -1;
+	if (connection->fd < 0)
+		return;
+	if (!clean)
+		linger(connection->fd);
+	close(connection->fd);
+}
+
+static void pool_detach(struct connection *connection);
+static void pool_put_back(struct connection *connection);
+
+/* Only what needs no more waiting for the peer. */
+static bool
+fastcgi_detach(struct http_exchange *exchange)
+{
+	struct connection *connection = (struct connection *)exchange;
+	if (!is_read(connection))
+		return false;
+	log_set_sink(NULL, NULL);
+	pool_detach(connection);
+	return true;
+}
+
+static void
+fastcgi_attach(struct http_exchange *exchange)
+{
+	struct connection *connection = (struct connection *)exchange;
+	log_set_sink(collect_log, connection);
+}
+
+static void
+fastcgi_release(struct http_exchange *exchange)
+{
+	struct connection *connection = (struct connection *)exchange;
+	log_set_sink(NULL, NULL);
+	connection_close(connection, true);
+	pool_put_back(connection);
+}
+
+/* true: the connection is the handler's, see http_detach(). */
+static bool
+connection_serve(struct connection *connection, int fd, const struct http_limits *limits,
+	http_handler *handler, void *context)
+{
+	static const struct http_transport transport = {
+		.read = fastcgi_read,
+		.send = fastcgi_send,
+		.wait = fastcgi_wait,
+		.detach = fastcgi_detach,
+		.attach = fastcgi_attach,
+		.release = fastcgi_release,
+	};
+	struct http_exchange *exchange = &connection->exchange;
 	int64_t deadline_ms = clock_ms() + limits->read_timeout_ms;
 	bool clean = false;
 
-	worker->fd = fd;
-	if (worker_receive(worker, deadline_ms)) {
-		http_exchange_init(exchange, &transport, request->envp, deadline_ms);
-		log_set_sink(collect_log, worker);
-		http_exchange_handle(exchange, handler, context);
-		clean = FCGX_HasSeenEOF(request->in) != 0 && FCGX_GetError(request->in) == 0;
+	connection->fd = fd;
+	if (connection_receive(connection, deadline_ms)) {
+		http_exchange_init(exchange, &transport, connection->request.envp, deadline_ms);
+		log_set_sink(collect_log, connection);
+		if (!http_exchange_handle(exchange, handler, context))
+			return true;
+		clean = is_read(connection);
 	} else if (log_allowed()) {
 		log_message(LOG_LEVEL_WARNING, "dropped", "not a whole FastCGI request");
 	}
-	FCGX_Free(request, 0);
-	request->ipcFd = -1;
-	if (worker->fd < 0)
-		return;
-	if (!clean)
-		linger(worker->fd);
-	close(worker->fd);
+	connection_close(connection, clean);
+	return false;
 }
 
 /* ---- The threads ---- */
@@ -445,6 +498,14 @@ worker_serve(struct worker *worker, int fd, const struct http_limits *limits, ht
  * A thread that is called when nobody sleeps is started, as far as the limit
  * allows; one that slept for IDLE_MS ends.
  */
+enum worker_state { WORKER_UNUSED, WORKER_RUNNING, WORKER_ENDED };
+
+struct worker {
+	struct pool *pool;
+	enum worker_state state; /* guarded by pool->lock, as the next */
+	pthread_t thread;
+};
+
 struct pool {
 	int listener;
 	int epoll;     /* the listener and stop */
@@ -453,7 +514,10 @@ struct pool {
 	const struct http_limits *limits;
 	http_handler *handler;
 	void *context;
-	struct worker *workers; /* limits->threads of them */
+	struct worker *workers;         /* limits->threads of them */
+	struct connection *connections; /* as many: what is detached counts as a request, too */
+	struct connection *unused;      /* guarded by lock, as the next */
+	unsigned detached;
 	unsigned working_max;
 
 	atomic_bool stopping;
@@ -464,7 +528,8 @@ struct pool {
 	atomic_uint running;   /* threads; changed with the lock held */
 	atomic_bool unwatched; /* the main thread sleeps without a time limit */
 	pthread_mutex_t lock;
-	pthread_cond_t ended; /* a thread ended */
+	pthread_cond_t ended;    /* a thread, or what was detached */
+	pthread_cond_t returned; /* a connection is unused */
 };
 
 static void *worker_run(void *argument);
@@ -630,6 +695,45 @@ pool_accept(struct pool *pool)
 	return -1;
 }
 
+/* One that nobody uses; waits until there is one. */
+static struct connection *
+pool_take(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	while (pool->unused == NULL)
+		pthread_cond_wait(&pool->returned, &pool->lock);
+	struct connection *connection = pool->unused;
+	pool->unused = connection->next;
+	connection->detached = false;
+	pthread_mutex_unlock(&pool->lock);
+	return connection;
+}
+
+static void
+pool_put_back(struct connection *connection)
+{
+	struct pool *pool = connection->pool;
+	pthread_mutex_lock(&pool->lock);
+	if (connection->detached) {
+		pool->detached--;
+		pthread_cond_signal(&pool->ended);
+	}
+	connection->next = pool->unused;
+	pool->unused = connection;
+	pthread_cond_signal(&pool->returned);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static void
+pool_detach(struct connection *connection)
+{
+	struct pool *pool = connection->pool;
+	pthread_mutex_lock(&pool->lock);
+	connection->detached = true;
+	pool->detached++;
+	pthread_mutex_unlock(&pool->lock);
+}
+
 static void *
 worker_run(void *argument)
 {
@@ -637,11 +741,12 @@ worker_run(void *argument)
 	struct pool *pool = worker->pool;
 	int fd;
 
-	FCGX_InitRequest(&worker->request, -1, 0);
 	/* Until pool_leave() this thread counts as running and a stop waits for it: no
 	 * connection is accepted and then forgotten. */
 	while ((fd = pool_accept(pool)) >= 0) {
-		worker_serve(worker, fd, pool->limits, pool->handler, pool->context);
+		struct connection *connection = pool_take(pool);
+		if (!connection_serve(connection, fd, pool->limits, pool->handler, pool->context))
+			pool_put_back(connection);
 		pool_done(pool);
 	}
 	pool_leave(pool, worker);
@@ -659,16 +764,22 @@ pool_open(struct pool *pool)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&pool->ended, &monotonic);
+	pthread_cond_init(&pool->returned, NULL);
 	pthread_condattr_destroy(&monotonic);
 	pool->working_max = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
 	pool->workers = xcalloc(pool->limits->threads, sizeof pool->workers[0]);
-	for (unsigned i = 0; i < pool->limits->threads; i++) {
-		struct worker *worker = &pool->workers[i];
-		worker->pool = pool;
-		worker->deadline_ms = NEVER;
-		buf_init(&worker->log, LOG_MAX);
-		buf_init(&worker->out, SIZE_MAX / 2); /* as large as the handler makes its answer */
-		pthread_mutex_init(&worker->lock, NULL);
+	pool->connections = xcalloc(pool->limits->threads, sizeof pool->connections[0]);
+	for (unsigned i = pool->limits->threads; i-- > 0;) {
+		struct connection *connection = &pool->connections[i];
+		pool->workers[i].pool = pool;
+		connection->pool = pool;
+		connection->next = pool->unused;
+		pool->unused = connection;
+		connection->deadline_ms = NEVER;
+		FCGX_InitRequest(&connection->request, -1, 0);
+		buf_init(&connection->log, LOG_MAX);
+		buf_init(&connection->out, SIZE_MAX / 2); /* as the handler makes its answer */
+		pthread_mutex_init(&connection->lock, NULL);
 	}
 
 	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -684,7 +795,7 @@ pool_open(struct pool *pool)
 	return atomic_load(&pool->running) > 0;
 }
 
-/* Only when no thread runs. */
+/* Only when no thread runs and nothing is detached. */
 static void
 pool_close(struct pool *pool)
 {
@@ -692,21 +803,25 @@ pool_close(struct pool *pool)
 
 	for (unsigned i = 0; i < pool->limits->threads; i++) {
 		struct worker *worker = &pool->workers[i];
+		struct connection *connection = &pool->connections[i];
 		if (worker->state == WORKER_ENDED)
 			pthread_join(worker->thread, NULL);
-		pthread_mutex_destroy(&worker->lock);
-		buf_free(&worker->out);
-		buf_free(&worker->log);
+		pthread_mutex_destroy(&connection->lock);
+		buf_free(&connection->out);
+		buf_free(&connection->log);
 	}
 	free(pool->workers);
+	free(pool->connections);
 	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	pthread_cond_destroy(&pool->returned);
 	pthread_cond_destroy(&pool->ended);
 	pthread_mutex_destroy(&pool->lock);
 }
 
-/* Take no new connection, let the threads finish. Returns how many did not within stop_ms. */
+/* Take no new connection, let the threads finish, and what is detached. Returns how many did not within
+ * stop_ms. */
 static unsigned
 pool_stop(struct pool *pool)
 {
@@ -718,10 +833,11 @@ pool_stop(struct pool *pool)
 	atomic_store(&pool->stopping, true);
 	eventfd_write(pool->stop, 1);
 	pthread_mutex_lock(&pool->lock);
-	while (atomic_load(&pool->running) > 0 && error == 0)
+	while (atomic_load(&pool->running) + pool->detached > 0 && error == 0)
 		error = pthread_cond_timedwait(&pool->ended, &pool->lock, &until);
+	unsigned left = atomic_load(&pool->running) + pool->detached;
 	pthread_mutex_unlock(&pool->lock);
-	return atomic_load(&pool->running);
+	return left;
 }
 
 /* ---- The main thread ---- */
@@ -739,7 +855,7 @@ pool_watch(struct pool *pool)
 		return -1;
 	atomic_store(&pool->unwatched, false);
 	for (unsigned i = 0; i < pool->limits->threads; i++) {
-		int64_t deadline_ms = watch_check(&pool->workers[i], now);
+		int64_t deadline_ms = watch_check(&pool->connections[i], now);
 		next = MIN(next, deadline_ms);
 	}
 	pool_call_anyway(pool); /* one may wait that did not say so: for a dead disk */

@@ -68,32 +68,36 @@ give_to_owner(int fd, const char *database)
 		return;
 }
 
-/* Write one byte. A reader that ends just now makes it EPIPE, and SIGPIPE, which is for this thread
- * and is taken back before it can act, unless one was waiting already. */
+/* Write a byte for each: several in one write would wake one reader. One that ends just now makes it
+ * EPIPE, and SIGPIPE, which is for this thread and is taken back before it can act, unless one was waiting
+ * already. */
 static bool
-send_byte(int fd)
+send_bytes(int fd, unsigned count)
 {
 	const struct timespec none = { 0, 0 };
 	sigset_t pipe_signal, mask, pending;
-	bool sent;
-	ssize_t n;
+	bool sent = true;
 
 	sigemptyset(&pipe_signal);
 	sigaddset(&pipe_signal, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe_signal, &mask);
 	sigpending(&pending);
-	do
-		n = write(fd, "", 1);
-	while (n < 0 && errno == EINTR);
-	sent = n == 1 || (n < 0 && errno == EAGAIN); /* full: they have enough to wake up for */
-	if (n < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
-		sigtimedwait(&pipe_signal, NULL, &none);
+	for (unsigned i = 0; i < count && sent; i++) {
+		ssize_t n;
+		do
+			n = write(fd, "", 1);
+		while (n < 0 && errno == EINTR);
+		/* Full: they have enough to wake up for. */
+		sent = n == 1 || (n < 0 && errno == EAGAIN);
+		if (n < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+			sigtimedwait(&pipe_signal, NULL, &none);
+	}
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	return sent;
 }
 
 bool
-wake_send(const char *database)
+wake_send(const char *database, unsigned runners)
 {
 	char path[PATH_SIZE];
 	bool sent;
@@ -105,7 +109,7 @@ wake_send(const char *database)
 		open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY), S_IFIFO);
 	if (fd < 0)
 		return false;
-	sent = send_byte(fd);
+	sent = send_bytes(fd, runners);
 	close(fd);
 	return sent;
 }

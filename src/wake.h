@@ -10,9 +10,9 @@
 
 #include <stdbool.h>
 
-/* Wake a runner. false: no worker listens. Never blocks and raises no SIGPIPE. A full
+/* Wake so many runners. false: no worker listens. Never blocks and raises no SIGPIPE. A full
  * FIFO, which nobody reads just now, has a listener. */
-bool wake_send(const char *database);
+bool wake_send(const char *database, unsigned runners);
 
 /*
  * The reading end, made where it is missing: non-blocking, close-on-exec, always

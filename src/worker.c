@@ -418,17 +418,42 @@ attempt_event(struct runner *runner, struct work *work)
 		call_handler(runner, work, run);
 }
 
-/* Record it, however long that takes: the handler has run. false: the process is to end and the
- * event will be run again. */
-static bool
-settle(struct runner *runner, struct work *work)
+/* Take the next event of this runner's lanes. */
+static enum store_result
+claim(struct runner *runner, struct work *work, int64_t *next_due_ms_out)
+{
+	return store_claim(runner->store, runner->lanes, runner->lane_count, runner->retries_first,
+		clock_wall_ms(), &work->job, next_due_ms_out);
+}
+
+/* Record an attempt; and in the same transaction, unless the runner is about to end, take the next event. What
+ * the store says of the attempt. */
+static enum store_result
+record(struct runner *runner, const struct work *work, struct work *next, bool last)
 {
 	const struct store_attempt attempt =
 		attempt_of(&work->result, work->job.attempt, work->started_ms, work->result.reason);
+	const char *reason = work->state == STORE_DONE ? NULL : work->reason;
+	enum store_result settled;
+	int64_t next_due_ms;
+
+	if (last || runner->left_behind)
+		return store_settle(
+			runner->store, work->job.id, &attempt, work->state, work->due_ms, reason);
+	enum store_result result = store_settle_and_claim(runner->store, work->job.id, &attempt,
+		work->state, work->due_ms, reason, &settled, runner->lanes, runner->lane_count,
+		runner->retries_first, clock_wall_ms(), &next->job, &next_due_ms);
+	return result == STORE_OK || result == STORE_NONE ? settled : result;
+}
+
+/* Record it, however long that takes: the handler has run. next: what is run next, where that is known. false:
+ * the process is to end and the event will be run again. */
+static bool
+settle(struct runner *runner, struct work *work, struct work *next)
+{
 	for (;;) {
 		bool last = is_told_to_end(runner);
-		switch (store_settle(runner->store, work->job.id, &attempt, work->state,
-			work->due_ms, work->state == STORE_DONE ? NULL : work->reason)) {
+		switch (record(runner, work, next, last)) {
 		case STORE_OK: return true;
 		case STORE_NONE:
 			log_message(LOG_LEVEL_WARNING, "worker",
@@ -467,23 +492,23 @@ log_attempt(const struct work *work)
 	attempt_log(&line, &work->result);
 }
 
-/* From the claim to the record. false: the process is to end. */
+/* From the claim to the record, and perhaps to the next claim. false: the process is to end. */
 static bool
-handle(struct runner *runner, struct work *work)
+handle(struct runner *runner, struct work *work, struct work *next)
 {
 	atomic_bool *busy = &runner->notes->runners[runner->number].busy;
 	atomic_store(busy, true);
 	atomic_store(&runner->notes->worked_ms, clock_ms());
 	work->started_ms = clock_wall_ms();
 	attempt_event(runner, work);
-	bool settled = settle(runner, work);
+	bool settled = settle(runner, work, next);
 	if (settled)
 		log_attempt(work);
 	atomic_store(&runner->notes->worked_ms, clock_ms());
 	/* Before idleness can be seen: a retry may be waited for. */
 	if (work->state == STORE_QUEUED)
 		atomic_store(&runner->notes->next_due_ms, work->due_ms);
-	atomic_store(busy, false);
+	atomic_store(busy, next->job.id != 0);
 	return settled && !runner->left_behind;
 }
 
@@ -497,7 +522,7 @@ pass_on(struct runner *runner, const struct store_job *job, bool took_byte)
 	bool freed_other =
 		runner->last_endpoint != NULL && strcmp(runner->last_endpoint, job->endpoint) != 0;
 	if (freed_other || (took_byte && job->failed > 0))
-		(void)wake_send(runner->config->store);
+		(void)wake_send(runner->config->store, 1);
 	free(runner->last_endpoint);
 	runner->last_endpoint = xstrdup(job->endpoint);
 }
@@ -524,51 +549,58 @@ make_lanes(struct runner *runner)
 	}
 }
 
+/* Nothing was claimed: wait until that may be otherwise. false: the runner is to end. */
+static bool
+wait_for_claim(
+	struct runner *runner, enum store_result result, int64_t next_due_ms, unsigned *tries)
+{
+	if (result == STORE_NONE) {
+		*tries = 0;
+		atomic_store(&runner->notes->next_due_ms, next_due_ms);
+		free(runner->last_endpoint);
+		runner->last_endpoint = NULL;
+		if (runner->once && next_due_ms > clock_wall_ms())
+			return false;
+		wait_for_work(runner, next_due_ms);
+		return true;
+	}
+	complain(&runner->complained_ms, runner->store, "no event can be claimed");
+	if (runner->once && ++*tries == ONCE_TRIES)
+		return false;
+	wait_for_work(runner, clock_wall_ms() + RETRY_MS);
+	sleep_ms(RETRY_MS / 10);
+	return true;
+}
+
 static enum runner_end
 work_on(struct runner *runner)
 {
+	struct work work, next;
 	unsigned tries = 0;
-	while (!is_told_to_end(runner)) {
-		struct work work;
-		int64_t next_due_ms = INT64_MAX;
-		bool took_byte = take_byte(runner), go_on = true;
-		work_init(&work);
-		enum store_result result =
-			store_claim(runner->store, runner->lanes, runner->lane_count,
-				runner->retries_first, clock_wall_ms(), &work.job, &next_due_ms);
-		switch (result) {
-		case STORE_OK:
-			tries = 0;
-			runner->retries_first = !runner->retries_first;
-			pass_on(runner, &work.job, took_byte);
-			go_on = handle(runner, &work);
-			break;
-		case STORE_NONE:
-			tries = 0;
-			atomic_store(&runner->notes->next_due_ms, next_due_ms);
-			free(runner->last_endpoint);
-			runner->last_endpoint = NULL;
-			if (runner->once && next_due_ms > clock_wall_ms())
-				go_on = false;
-			else
-				wait_for_work(runner, next_due_ms);
-			break;
-		case STORE_BUSY:
-		case STORE_FULL:
-		case STORE_FAILED:
-			complain(&runner->complained_ms, runner->store, "no event can be claimed");
-			if (runner->once && ++tries == ONCE_TRIES) {
-				work_free(&work);
-				return RUNNER_NO_STORE;
+	bool go_on = true;
+
+	work_init(&work);
+	while (go_on && (work.job.id != 0 || !is_told_to_end(runner))) {
+		bool took_byte = take_byte(runner);
+		if (work.job.id == 0) {
+			int64_t next_due_ms = INT64_MAX;
+			enum store_result result = claim(runner, &work, &next_due_ms);
+			if (result != STORE_OK) {
+				go_on = wait_for_claim(runner, result, next_due_ms, &tries);
+				continue;
 			}
-			wait_for_work(runner, clock_wall_ms() + RETRY_MS);
-			sleep_ms(RETRY_MS / 10);
-			break;
 		}
+		tries = 0;
+		runner->retries_first = !runner->retries_first;
+		pass_on(runner, &work.job, took_byte);
+		work_init(&next);
+		go_on = handle(runner, &work, &next);
 		work_free(&work);
-		if (!go_on)
-			break;
+		work = next;
 	}
+	work_free(&work);
+	if (tries == ONCE_TRIES)
+		return RUNNER_NO_STORE;
 	return runner->left_behind ? RUNNER_AGAIN : RUNNER_DONE;
 }
 
@@ -875,7 +907,7 @@ recover(struct supervisor *supervisor)
 		log_message(LOG_LEVEL_WARNING, "worker",
 			"%u events of processes that ended before them are queued again", count);
 	for (unsigned i = 0; i < count && i < supervisor->runners; i++)
-		(void)wake_send(supervisor->config->store);
+		(void)wake_send(supervisor->config->store, 1);
 }
 
 static void

@@ -10,7 +10,7 @@ set -eu
 
 build="gcc make libc6-dev libfcgi-dev libssl-dev libyajl-dev libconfuse-dev libsqlite3-dev"
 run="$build lighttpd curl openssl util-linux"
-test="$run bats libcmocka-dev apache2-bin libapache2-mod-fcgid nginx python3 sqlite3 git"
+test="$run bats libcmocka-dev apache2-bin libapache2-mod-fcgid nginx python3 sqlite3 git strace"
 lint="$build libcmocka-dev clang clang-format cppcheck shellcheck mandoc"
 
 # Packages that bring a service of the same name.

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -111,11 +112,44 @@ wait_at_gate(void)
 		abort();
 }
 
-static void
+static void *
+answer_detached(void *argument)
+{
+	struct http_exchange *exchange = argument;
+	wait_at_gate();
+	http_attach(exchange);
+	answer_text(exchange, "through the gate");
+	atomic_fetch_sub(&at_once, 1); /* what is detached counts */
+	http_release(exchange);
+	return NULL;
+}
+
+static bool
+answer_later(struct http_exchange *exchange)
+{
+	struct buf body;
+	bool has_length;
+	pthread_t thread;
+
+	buf_init(&body, 0);
+	bool is_read = http_read_body(exchange, 1000, &body, &has_length) == HTTP_BODY_OK;
+	buf_free(&body);
+	if (!is_read || !http_detach(exchange)) {
+		answer_text(exchange, "not detached");
+		return false;
+	}
+	if (pthread_create(&thread, NULL, answer_detached, exchange) != 0)
+		abort();
+	pthread_detach(thread);
+	return true;
+}
+
+static bool
 handle(void *context, struct http_exchange *exchange)
 {
 	const char *path = http_variable(exchange, "PATH_INFO");
 	unsigned most = *(const unsigned *)context;
+	bool detached = false;
 
 	if (atomic_fetch_add(&at_once, 1) >= most)
 		abort();
@@ -142,8 +176,12 @@ handle(void *context, struct http_exchange *exchange)
 		answer_text(exchange, "logged");
 	} else if (strcmp(path, "/variables") == 0) {
 		answer_text(exchange, http_variables(exchange)[1]);
+	} else if (strcmp(path, "/later") == 0) {
+		detached = answer_later(exchange);
 	}
-	atomic_fetch_sub(&at_once, 1);
+	if (!detached)
+		atomic_fetch_sub(&at_once, 1);
+	return detached;
 }
 
 /* ---- The server ---- */
@@ -976,15 +1014,23 @@ threads_that_wait_unsaid_hold_up_nobody_for_long(void **state)
 	(void)state;
 }
 
-/* A request whose handler is at the gate. */
+/* Nor when no thread of the pool has them any more. */
+static void
+detached_requests_are_answered_by_another_thread(void **state)
+{
+	many_at("/later");
+	(void)state;
+}
+
+/* A request whose handler, or who answers it later, is at the gate. */
 static int
-request_at_gate(void)
+request_at_gate(const char *path)
 {
 	struct buf request;
 	int fd = connect_here();
 
 	buf_init(&request, 100000);
-	put_head(&request, "POST", "/gate", "0", NULL, NULL);
+	put_head(&request, "POST", path, "0", NULL, NULL);
 	put_record(&request, STDIN, NULL, 0);
 	assert_true(send_bytes(fd, &request));
 	expect_inside();
@@ -998,13 +1044,13 @@ request_in_flight_is_answered_at_stop(void **state)
 	(void)state;
 	static const int signals[] = { SIGTERM, SIGINT, SIGUSR1 };
 
-	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+	for (size_t i = 0; i < 2 * sizeof signals / sizeof signals[0]; i++) {
 		struct reply reply;
 		pid_t pid = start(2, 10000);
-		int fd = request_at_gate();
+		int fd = request_at_gate(i % 2 == 0 ? "/gate" : "/later");
 		assert_int_equal(kill(pid, SIGHUP), 0); /* does not stop it */
 		expect_alive();
-		assert_int_equal(kill(pid, signals[i]), 0);
+		assert_int_equal(kill(pid, signals[i / 2]), 0);
 		assert_int_equal(kill(pid, SIGTERM), 0); /* mod_fcgid says it twice */
 		assert_int_equal(write(gate[1], "g", 1), 1);
 		receive_reply(fd, &reply);
@@ -1021,7 +1067,7 @@ stop_does_not_wait_for_a_handler_without_end(void **state)
 	(void)state;
 	struct reply reply;
 	pid_t pid = start(2, 10000);
-	int fd = request_at_gate();
+	int fd = request_at_gate("/gate");
 
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(wait_for(pid), 0); /* not ORDERLY: ended under its threads */
@@ -1038,7 +1084,7 @@ want_of_descriptors_delays_and_ends_nothing(void **state)
 	pid_t pid = start_limited(4, 10000, 6);
 	struct buf request;
 	struct reply reply;
-	int fd = request_at_gate();
+	int fd = request_at_gate("/gate");
 
 	buf_init(&request, 100000);
 	put_head(&request, "GET", "/unread", NULL, NULL, NULL);
@@ -1063,11 +1109,15 @@ client_that_is_gone_ends_nothing(void **state)
 	(void)state;
 	struct buf request;
 	pid_t pid = start(1, 10000);
-	int fd = request_at_gate();
+	static const char *const paths[] = { "/gate", "/later" };
+	int fd;
 
-	close(fd);
-	assert_int_equal(write(gate[1], "g", 1), 1);
-	expect_alive();
+	for (size_t i = 0; i < 2; i++) {
+		fd = request_at_gate(paths[i]);
+		close(fd);
+		assert_int_equal(write(gate[1], "g", 1), 1);
+		expect_alive();
+	}
 	buf_init(&request, 100000);
 	put_head(&request, "GET", "/large", NULL, NULL, NULL);
 	put_record(&request, STDIN, NULL, 0);
@@ -1386,6 +1436,8 @@ main(void)
 		cmocka_unit_test_teardown(more_requests_than_threads_wait_their_turn, end_server),
 		cmocka_unit_test_teardown(
 			threads_that_wait_unsaid_hold_up_nobody_for_long, end_server),
+		cmocka_unit_test_teardown(
+			detached_requests_are_answered_by_another_thread, end_server),
 		cmocka_unit_test_teardown(request_in_flight_is_answered_at_stop, end_server),
 		cmocka_unit_test_teardown(stop_does_not_wait_for_a_handler_without_end, end_server),
 		cmocka_unit_test_teardown(want_of_descriptors_delays_and_ends_nothing, end_server),
