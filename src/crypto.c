@@ -67,22 +67,24 @@ struct crypto_public_key {
  * no clean-up at exit, because the kernel is faster and a thread may still be
  * at work then.
  */
-static void
-init_library(void)
-{
-	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
-					  OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
-					  OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
-					  OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
-		NULL);
-}
-
-static void
+static bool
 ensure_library(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static atomic_bool ready;
 
-	(void)pthread_once(&once, init_library);
+	if (atomic_load(&ready))
+		return true;
+	pthread_mutex_lock(&lock);
+	/* What failed for want of memory is tried again by the next call. */
+	atomic_store(
+		&ready, OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
+						    OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS |
+						    OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+						    OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
+				NULL) == 1);
+	pthread_mutex_unlock(&lock);
+	return atomic_load(&ready);
 }
 
 /* Borrowed for good; NULL: OpenSSL does not offer it, or no memory. */
@@ -95,8 +97,8 @@ digest_find(enum crypto_digest digest)
 
 	if (found != NULL)
 		return found;
-	ensure_library();
-	found = EVP_MD_fetch(NULL, digests[digest].name, NULL);
+	if (ensure_library())
+		found = EVP_MD_fetch(NULL, digests[digest].name, NULL);
 	if (found == NULL) {
 		ERR_clear_error();
 		return NULL;
@@ -378,9 +380,9 @@ crypto_public_key_new(enum crypto_public_algorithm algorithm, struct slice key)
 {
 	struct crypto_public_key *result = xcalloc(1, sizeof *result);
 
-	ensure_library();
 	result->algorithm = algorithm;
-	result->pkey = read_public_key(algorithm, key);
+	if (ensure_library())
+		result->pkey = read_public_key(algorithm, key);
 	if (result->pkey == NULL || !key_fits(algorithm, result->pkey) || !init_verifier(result)) {
 		crypto_public_key_free(result);
 		result = NULL;

@@ -26,14 +26,13 @@
 #include "wake.h"
 
 #define BATCH_MAX 128
-#define WAKES_MAX 4        /* runners that one batch wakes */
-#define WORKER_ASK_MS 1000 /* between two calls for a worker */
-#ifndef WANTED
-#define WANTED 90
-#endif
+#define WAKES_MAX 4         /* runners that one batch wakes */
+#define WORKER_ASK_MS 1000  /* between two calls for a worker */
 #define LINGER_MAX_US 5000  /* however slow the disk is */
 #define TALLY_AGAIN_MS 1000 /* opening one may take a moment, for all requests */
-#define LOOK_MS 500         /* how late it may be seen that one waits for too long */
+#define COPY_ROUNDS 4
+#define COPY_REST 200 /* frames that the writing thread copies */
+#define LOOK_MS 500   /* how late it may be seen that one waits for too long */
 #define TOO_LONG "the store was busy for too long"
 #define SETTLE_MS 10000 /* a result is not given up easily: the handler has run */
 
@@ -57,11 +56,16 @@ struct intake {
 	size_t wanted;                  /* that wait: then there is no more to wait for */
 	struct intake_ticket *finished; /* whose done() is to be called */
 	pthread_cond_t answer;
+	pthread_cond_t copy;
+	unsigned log_frames;  /* after the last commit */
+	bool log_is_long;     /* the copier is, or is to be, at it */
+	bool log_is_copied;   /* but for a rest */
 	bool answerer_sleeps; /* and looks at nothing until it is called */
 	bool started;
 	bool stopping;
 	bool written; /* the writing thread has ended */
-	pthread_t writer, answerer;
+	pthread_t writer, answerer, copier;
+	bool copies;       /* the copier was started */
 	int64_t commit_us; /* what the last transaction took */
 	atomic_bool worker_auto;
 	_Atomic int64_t asked_ms; /* when a worker was last called for */
@@ -193,6 +197,50 @@ await_work(struct intake *intake)
 		error = pthread_cond_timedwait(&intake->work, &intake->lock, &until);
 }
 
+/*
+ * Copying the log into the database takes as long as hundreds of commits. It is done here while they go on, in
+ * rounds: each has less to copy, what came during the one before. What is left then is so little that
+ * the writing thread does it itself, and its next commit begins the log anew: only when nothing is left can it.
+ */
+static bool
+copy_log(struct intake *intake, struct store *store)
+{
+	size_t left = STORE_LOG_LONG;
+	for (int round = 0; round < COPY_ROUNDS && left > COPY_REST; round++) {
+		unsigned copied;
+		if (store_checkpoint(store, &copied) != STORE_OK)
+			return false; /* another process is at it, or the disk has failed */
+		pthread_mutex_lock(&intake->lock);
+		left = intake->log_frames > copied ? intake->log_frames - copied : 0;
+		pthread_mutex_unlock(&intake->lock);
+	}
+	return true;
+}
+
+static void *
+copier_main(void *argument)
+{
+	struct intake *intake = argument;
+	struct store *store = store_new(intake->database);
+
+	store_leave_log(store);
+	pthread_mutex_lock(&intake->lock);
+	while (!intake->written) {
+		if (!intake->log_is_long) {
+			pthread_cond_wait(&intake->copy, &intake->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&intake->lock);
+		bool copied = copy_log(intake, store);
+		pthread_mutex_lock(&intake->lock);
+		intake->log_is_long = false;
+		intake->log_is_copied = copied;
+	}
+	pthread_mutex_unlock(&intake->lock);
+	store_free(store);
+	return NULL;
+}
+
 /* The tickets are done; called with the lock held. */
 static void
 finish(struct intake *intake, struct intake_ticket *const *tickets, size_t count)
@@ -223,14 +271,26 @@ writer_main(void *argument)
 		if (intake->first == NULL)
 			break;
 		size_t count = take(intake, tickets);
+		bool log_is_copied = intake->log_is_copied;
+		unsigned copied;
 		pthread_mutex_unlock(&intake->lock);
+		if (log_is_copied)
+			(void)store_checkpoint(intake->store, &copied);
 		write_all(intake, tickets, count);
 		pthread_mutex_lock(&intake->lock);
 		finish(intake, tickets, count);
-		intake->wanted = (intake->waiting + count) * WANTED / 100;
+		intake->log_frames = store_log_frames(intake->store);
+		if (log_is_copied)
+			intake->log_is_copied = false;
+		else if (intake->log_frames >= STORE_LOG_LONG && !intake->log_is_copied &&
+			 !intake->log_is_long) {
+			intake->log_is_long = true;
+			pthread_cond_signal(&intake->copy);
+		}
 	}
 	intake->written = true;
 	pthread_cond_signal(&intake->answer);
+	pthread_cond_signal(&intake->copy);
 	pthread_mutex_unlock(&intake->lock);
 	return NULL;
 }
@@ -330,6 +390,10 @@ start(struct intake *intake)
 		if (!intake->started)
 			intake->written = true;
 	}
+	intake->copies = intake->started &&
+			 pthread_create(&intake->copier, &attributes, copier_main, intake) == 0;
+	if (intake->copies)
+		store_checkpoint_apart(intake->store);
 	if (intake->written) {
 		pthread_cond_signal(&intake->answer);
 		pthread_detach(intake->answerer);
@@ -440,6 +504,7 @@ intake_of(const char *database, const char *config, bool worker_auto)
 		pthread_mutex_init(&intake->lock, NULL);
 		pthread_cond_init(&intake->work, &monotonic);
 		pthread_cond_init(&intake->answer, &monotonic);
+		pthread_cond_init(&intake->copy, NULL);
 		pthread_condattr_destroy(&monotonic);
 		intake->next = intakes;
 		intakes = intake;
@@ -506,6 +571,8 @@ intake_stop(void)
 		if (started) {
 			pthread_join(intake->writer, NULL);
 			pthread_join(intake->answerer, NULL);
+			if (intake->copies)
+				pthread_join(intake->copier, NULL);
 		}
 		intake->started = false;
 		store_free(intake->store); /* the last one out checkpoints */

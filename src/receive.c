@@ -372,8 +372,12 @@ make_key(struct request *request)
 		break;
 	case CONFIG_DEDUPE_BODY: made = digest_body(request); break;
 	case CONFIG_DEDUPE_OFF:
+		/* Time first, as in UUIDv7 (RFC 9562 section 5.7): keys that follow each other lie on
+		 * one page of the store's index. */
+		for (size_t i = 0; i < 6; i++)
+			random[i] = (uint8_t)(request->received_ms >> 8 * (5 - i));
 		bytes = (struct slice){ (const char *)random, sizeof random };
-		made = crypto_random(random, sizeof random);
+		made = crypto_random(random + 6, sizeof random - 6);
 		break;
 	}
 	if (!made)

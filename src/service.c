@@ -18,6 +18,7 @@
 #include "log.h"
 
 /* Half of the second in which a change takes effect. */
+#define LOAD_AGAIN_MS 5000 /* a configuration that is of no use, or not all of it */
 #define LOOK_INTERVAL_MS 500
 
 struct snapshot {
@@ -39,6 +40,7 @@ struct service {
 	struct snapshot *current; /* what requests get */
 	struct snapshot *failed;  /* the newest load, when it was not usable; else NULL */
 	int64_t looked_ms;
+	int64_t loaded_ms;
 	bool loading; /* one thread is at it, outside the lock */
 };
 
@@ -183,11 +185,33 @@ exchange(struct service *service, struct snapshot *fresh)
 	return old;
 }
 
+/* Endpoints that cannot serve; more than any of them: none can. */
+static size_t
+useless(const struct snapshot *snapshot)
+{
+	size_t count = 0;
+	if (!snapshot->usable)
+		return SIZE_MAX;
+	for (size_t i = 0; i < snapshot->config->endpoint_count; i++)
+		count += snapshot->reasons[i][0] != '\0';
+	return count;
+}
+
+/* before: what was useless in the load before of the same files; 0: they have changed. */
 static void
-load(struct service *service, struct slice endpoint)
+load(struct service *service, struct slice endpoint, size_t before)
 {
 	/* Nobody else loads: loading is true. Holding no lock, so requests go on. */
 	struct snapshot *fresh = snapshot_load(service, endpoint);
+	if (before > 0 && useless(fresh) >= before) {
+		/* It was said before. */
+		snapshot_free(fresh);
+		pthread_mutex_lock(&service->lock);
+		service->loading = false;
+		service->loaded_ms = now_ms();
+		pthread_mutex_unlock(&service->lock);
+		return;
+	}
 	if (fresh->usable && fresh->config->endpoint_count == 0 &&
 		service->current->config->endpoint_count > 0) {
 		log_message(
@@ -202,7 +226,7 @@ load(struct service *service, struct slice endpoint)
 
 	pthread_mutex_lock(&service->lock);
 	struct snapshot *old = exchange(service, fresh);
-	service->looked_ms = now_ms();
+	service->looked_ms = service->loaded_ms = now_ms();
 	service->loading = false;
 	pthread_mutex_unlock(&service->lock);
 	if (old != NULL)
@@ -268,15 +292,20 @@ service_acquire(const char *requested, struct slice endpoint)
 			apply_log(service, fresh->config);
 		report_faults(fresh, false);
 		(void)exchange(service, fresh);
-		service->looked_ms = now_ms();
+		service->looked_ms = service->loaded_ms = now_ms();
 	} else if (!service->loading && now_ms() - service->looked_ms >= LOOK_INTERVAL_MS) {
 		const struct snapshot *newest =
 			service->failed != NULL ? service->failed : service->current;
 		service->looked_ms = now_ms();
-		if (config_changed(newest->config) && config_has_settled(newest->config)) {
+		bool changed = config_changed(newest->config) && config_has_settled(newest->config);
+		/* What could not be read for want of descriptors or memory has not changed. */
+		size_t before = !changed && now_ms() - service->loaded_ms >= LOAD_AGAIN_MS
+					? useless(newest)
+					: 0;
+		if (changed || before > 0) {
 			service->loading = true;
 			pthread_mutex_unlock(&service->lock);
-			load(service, endpoint);
+			load(service, endpoint, before);
 			pthread_mutex_lock(&service->lock);
 		}
 	}

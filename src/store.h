@@ -56,6 +56,23 @@ void store_free(struct store *store);
  */
 void store_leave_log(struct store *store);
 
+/* From so many frames on (pages in the write-ahead log) it is time for a checkpoint. */
+#define STORE_LOG_LONG 2000
+
+/* Checkpoints are made by another connection, with store_checkpoint(): this one makes one after a commit only
+ * when the log has become four times as long as usual. */
+void store_checkpoint_apart(struct store *store);
+
+/* Frames in the log after the last commit of this connection; 0 where there is no log. */
+unsigned store_log_frames(const struct store *store);
+
+/*
+ * Copy what is in the log into the database and sync it. No writer waits for it, and what is committed meanwhile
+ * is left to the next one; a log that was copied whole begins anew with the next commit. *copied_out:
+ * how many of its frames are in the database. STORE_BUSY: another one is at it.
+ */
+enum store_result store_checkpoint(struct store *store, unsigned *copied_out);
+
 /* Why the last call was not STORE_OK: one printable line with the remedy. Borrowed until the next call. */
 const char *store_reason(const struct store *store);
 

@@ -63,13 +63,14 @@
 #define WAIT_MAX_MS ((int64_t)3600 * 1000)
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
 #define WAITED_LEASE_MS ((int64_t)2 * 3600 * 1000) /* over any timeout of a handler */
-#define LATE_AGAIN_MS 50              /* between two signals to one who waits too long */
-#define BLOB_MAX ((size_t)1 << 30)    /* SQLite's own limit is lower */
-#define AT_ONCE 1                     /* due of a retry that waits for nothing */
-#define FIX_STEP 1000                 /* due times mended in one transaction */
-#define RUNNING_MAX 100000            /* owners that one look at the running ones judges */
-#define BURY_MAX 10                   /* damaged events that one transaction makes dead */
-#define LOG_LEFT_MAX ((off_t)1 << 20) /* see store_leave_log() */
+#define LATE_AGAIN_MS 50                    /* between two signals to one who waits too long */
+#define BLOB_MAX ((size_t)1 << 30)          /* SQLite's own limit is lower */
+#define AT_ONCE 1                           /* due of a retry that waits for nothing */
+#define FIX_STEP 1000                       /* due times mended in one transaction */
+#define RUNNING_MAX 100000                  /* owners that one look at the running ones judges */
+#define BURY_MAX 10                         /* damaged events that one transaction makes dead */
+#define LOG_FRAMES_MAX (4 * STORE_LOG_LONG) /* then the writer makes the checkpoint itself */
+#define LOG_LEFT_MAX ((off_t)1 << 20)       /* see store_leave_log() */
 #define OWNER_MAX 160
 
 /* Flags of an attempt. */
@@ -157,10 +158,11 @@ static const char schema[] =
 	" wall INTEGER NOT NULL,"       /* ms since 1970 of the last prune */
 	" body_age INTEGER NOT NULL,"   /* bodies of done events are dropped up to this age */
 	" body_event INTEGER NOT NULL," /* and, of the same age, this number */
-	" last_event INTEGER NOT NULL"  /* the largest number at the last prune */
+	" last_event INTEGER NOT NULL," /* the largest number at the last prune */
+	" touched INTEGER NOT NULL"     /* changed where a commit has nothing else to sync */
 	") STRICT;"
 	"INSERT INTO clock VALUES(1, 0, CAST((julianday('now') - 2440587.5) * 86400000 AS "
-	"INTEGER), -1, 0, 0);"
+	"INTEGER), -1, 0, 0, 0);"
 	"PRAGMA application_id = 1752133483;"
 	"PRAGMA user_version = 1;";
 
@@ -189,6 +191,7 @@ enum sql {
 	SQL_ROLLBACK,
 	SQL_CLOCK,
 	SQL_CLOCK_SET,
+	SQL_TOUCH,
 	SQL_ENDPOINT_FIND,
 	SQL_ENDPOINT_ADD,
 	SQL_ENDPOINT_LOOK,
@@ -253,6 +256,7 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_CLOCK] = "SELECT age, wall, body_age, body_event,"
 		      " max(last_event, ifnull((SELECT max(id) FROM event), 0))"
 		      " FROM clock WHERE id = 1",
+	[SQL_TOUCH] = "UPDATE clock SET touched = touched + 1 WHERE id = 1",
 	[SQL_CLOCK_SET] = "UPDATE clock SET age = ?1, wall = ?2, body_age = ?3, body_event = ?4,"
 			  " last_event = ?5 WHERE id = 1",
 	[SQL_ENDPOINT_FIND] = "SELECT id FROM endpoint WHERE name = ?1",
@@ -417,9 +421,13 @@ struct store {
 	int error;    /* errno of it, 0: none */
 	bool network; /* the file may be other machines' too */
 	bool suspect; /* the disk has failed: what it holds is not what the kernel shows */
+	bool synced;  /* this connection has committed something: all that it sees is on disk */
+	int changes;  /* sqlite3_total_changes() when the transaction began */
 	int lock;     /* DATABASE-lock, -1: not open */
 	bool has_turn;
-	bool leaves_log; /* see store_leave_log() */
+	bool leaves_log;        /* see store_leave_log() */
+	bool checkpoints_apart; /* see store_checkpoint_apart() */
+	unsigned log_frames;    /* after the last commit */
 	struct clock
 		clock; /* as the transaction has found it; last_id goes on with what it gives */
 	struct lost *doubts; /* what the transaction makes running, see doubt() */
@@ -926,6 +934,24 @@ explain(struct store *store)
 	}
 }
 
+/* Said to all processes, since the kernel tells each failure of a sync once: who opens the database next may
+ * not see it. The mark is in the file of the turn, which need not reach the disk. */
+static void
+suspect(struct store *store)
+{
+	ssize_t ignored = lock_open(store) ? pwrite(store->lock, "!", 1, 0) : 0;
+	(void)ignored;
+	store->suspect = true;
+}
+
+static bool
+is_suspect(struct store *store)
+{
+	char mark;
+	return store->suspect ||
+	       (lock_open(store) && pread(store->lock, &mark, 1, 0) == 1 && mark == '!');
+}
+
 /* End what is open after a failure, and say what it was. A connection that has seen the disk fail
  * is not used again. */
 static enum store_result
@@ -933,7 +959,8 @@ fail(struct store *store)
 {
 	enum store_result result = explain(store);
 	int code = store->code & 0xff;
-	store->suspect = store->suspect || code == SQLITE_IOERR;
+	if (code == SQLITE_IOERR)
+		suspect(store);
 	if (result == STORE_BUSY || code == SQLITE_FULL) {
 		store->code = SQLITE_OK;
 		store->doubt_count = 0;
@@ -1143,6 +1170,14 @@ set_journal(struct store *store, bool is_empty)
 		snprintf(store->journal, sizeof store->journal, "WAL, synchronous FULL");
 		return true;
 	}
+	/* SQLite falls back by itself, also where it was the disk that failed. */
+	int error = sqlite3_system_errno(store->db);
+	if (error == EIO || error == EMFILE || error == ENFILE || error == ENOMEM ||
+		is_no_room(error)) {
+		store->code = SQLITE_IOERR;
+		store->error = error;
+		return false;
+	}
 	if (system == NULL && !ask(store, "PRAGMA journal_mode = TRUNCATE", mode, sizeof mode))
 		return false;
 	if (strcmp(mode, "truncate") != 0) {
@@ -1158,12 +1193,26 @@ set_journal(struct store *store, bool is_empty)
 	return true;
 }
 
+/* After each commit that wrote to the log: what SQLite's own hook does (sqlite3WalDefaultHook()), with our limit.
+ * A checkpoint that fails is made by a later one. */
+static int
+after_commit(void *context, sqlite3 *db, const char *name, int frames)
+{
+	struct store *store = context;
+	store->log_frames = (unsigned)frames;
+	if (store->log_frames >= (store->checkpoints_apart ? LOG_FRAMES_MAX : STORE_LOG_LONG))
+		(void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
 /* false: store->code, or what is set is not in force. */
 static bool
 configure(struct store *store, bool is_empty)
 {
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	if (is_empty && !execute(store, "PRAGMA page_size = 2048")) /* before the first page */
+		return false;
 	if (!execute(store, "PRAGMA synchronous = FULL;"
 			    "PRAGMA temp_store = MEMORY;"
 			    "PRAGMA mmap_size = 0;"
@@ -1171,12 +1220,12 @@ configure(struct store *store, bool is_empty)
 			    "PRAGMA foreign_keys = OFF;"
 			    "PRAGMA secure_delete = OFF;"
 			    "PRAGMA cell_size_check = ON;"
-			    "PRAGMA wal_autocheckpoint = 1000;"
 			    "PRAGMA journal_size_limit = 67108864") ||
 		!set_journal(store, is_empty))
 		return false;
 	if (ask_number(store, "PRAGMA synchronous") != 2 && store->code == SQLITE_OK)
 		store->code = SQLITE_MISUSE;
+	sqlite3_wal_hook(store->db, after_commit, store);
 	return store->code == SQLITE_OK;
 }
 
@@ -1225,12 +1274,19 @@ create(struct store *store)
 static bool
 write_anew(struct store *store)
 {
-	if (store->suspect && strncmp(store->journal, "WAL", 3) == 0 &&
+	if (!is_suspect(store))
+		return store->code == SQLITE_OK;
+	/* First: another process may find something meanwhile. */
+	int ignored = store->lock >= 0 ? ftruncate(store->lock, 0) : 0;
+	(void)ignored;
+	if (strncmp(store->journal, "WAL", 3) == 0 &&
 		ask_number(store, "PRAGMA wal_checkpoint(TRUNCATE)") != 0 &&
 		store->code == SQLITE_OK)
 		store->code = SQLITE_BUSY;
 	if (store->code == SQLITE_OK)
 		store->suspect = false;
+	else
+		suspect(store);
 	return store->code == SQLITE_OK;
 }
 
@@ -1301,6 +1357,7 @@ clock_read(struct store *store)
 static bool
 begin(struct store *store)
 {
+	store->changes = sqlite3_total_changes(store->db);
 	return run(store, use(store, SQL_BEGIN)) && clock_read(store);
 }
 
@@ -1328,7 +1385,14 @@ commit(struct store *store)
 	for (size_t i = 0; i < store->account_count && store->code == SQLITE_OK; i++)
 		write_account(store, &store->accounts[i]);
 	store->account_count = 0;
-	return store->code == SQLITE_OK && run(store, use(store, SQL_COMMIT));
+	/* What a killed process left in the log may not be on disk: nothing is said to be there, a
+	 * duplicate say, before one commit of this connection has synced it. */
+	if (!store->synced && sqlite3_total_changes(store->db) == store->changes &&
+		store->code == SQLITE_OK)
+		run(store, use(store, SQL_TOUCH));
+	bool committed = store->code == SQLITE_OK && run(store, use(store, SQL_COMMIT));
+	store->synced = store->synced || committed;
+	return committed;
 }
 
 static bool give_back(struct store *store, const struct lost *lost, int64_t now, unsigned *given);
@@ -1360,7 +1424,8 @@ resolve_doubts(struct store *store)
 		give_back(store, &store->doubts[i], clock_wall_ms(), &given);
 	if (!commit(store)) {
 		enum store_result result = explain(store);
-		store->suspect = store->suspect || (store->code & 0xff) == SQLITE_IOERR;
+		if ((store->code & 0xff) == SQLITE_IOERR)
+			suspect(store);
 		return result;
 	}
 	store->doubt_count = 0;
@@ -1375,6 +1440,7 @@ connect(struct store *store, int64_t deadline_ms)
 	if (result != STORE_OK)
 		return result;
 	store->pid = getpid();
+	store->synced = false;
 	store->device = status.st_dev;
 	store->inode = status.st_ino;
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
@@ -1436,6 +1502,33 @@ void
 store_leave_log(struct store *store)
 {
 	store->leaves_log = true;
+}
+
+void
+store_checkpoint_apart(struct store *store)
+{
+	store->checkpoints_apart = true;
+}
+
+unsigned
+store_log_frames(const struct store *store)
+{
+	return store->log_frames;
+}
+
+enum store_result
+store_checkpoint(struct store *store, unsigned *copied_out)
+{
+	int frames = 0, copied = 0;
+	*copied_out = 0;
+	enum store_result result = ready(store, clock_ms() + WAIT_MS);
+	if (result != STORE_OK)
+		return result;
+	if (!note(store, sqlite3_wal_checkpoint_v2(
+				 store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied)))
+		return fail(store);
+	*copied_out = copied > 0 ? (unsigned)copied : 0;
+	return STORE_OK;
 }
 
 /* By the size of its file: one that was checkpointed and is long still goes with this close. */
@@ -1925,10 +2018,13 @@ look_for_due(struct store *store, const struct wanted *wanted, struct candidate 
 }
 
 static bool
-is_whole(struct slice body, int64_t body_len, struct slice digest)
+is_whole(struct store *store, struct slice body, int64_t body_len, struct slice digest)
 {
 	uint8_t now[CRYPTO_DIGEST_MAX];
-	return (int64_t)body.len == body_len && crypto_hash(CRYPTO_SHA256, &body, 1, now) &&
+	/* No memory for that is no damage: the call fails. */
+	if (!crypto_hash(CRYPTO_SHA256, &body, 1, now))
+		return note(store, SQLITE_NOMEM);
+	return (int64_t)body.len == body_len &&
 	       slice_equal(digest, (struct slice){ (const char *)now, 32 });
 }
 
@@ -1953,7 +2049,7 @@ load_job(struct store *store, int64_t id, struct store_job *job, bool *whole_out
 		job->failed = column_unsigned(statement, 8);
 		struct slice body = column_slice(statement, 12);
 		*whole_out = sqlite3_column_type(statement, 12) != SQLITE_NULL &&
-			     is_whole(body, sqlite3_column_int64(statement, 10),
+			     is_whole(store, body, sqlite3_column_int64(statement, 10),
 				     column_slice(statement, 9));
 		room = room && buf_append_slice(&job->variables, column_slice(statement, 11)) &&
 		       buf_append_slice(&job->body, body);
@@ -2406,9 +2502,9 @@ store_show(struct store *store, int64_t id, store_row_visit *visit, void *contex
 		struct slice stored = column_slice(statement, 16);
 		found = true;
 		*damaged_out =
-			row.body_len >= 0 &&
-			(sqlite3_column_type(statement, 16) == SQLITE_NULL ||
-				!is_whole(stored, row.body_len, column_slice(statement, 14)));
+			row.body_len >= 0 && (sqlite3_column_type(statement, 16) == SQLITE_NULL ||
+						     !is_whole(store, stored, row.body_len,
+							     column_slice(statement, 14)));
 		room = buf_append_slice(variables, column_slice(statement, 15)) &&
 		       buf_append_slice(body, stored);
 		if (room)
