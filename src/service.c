@@ -193,7 +193,8 @@ useless(const struct snapshot *snapshot)
 	if (!snapshot->usable)
 		return SIZE_MAX;
 	for (size_t i = 0; i < snapshot->config->endpoint_count; i++)
-		count += snapshot->reasons[i][0] != '\0';
+		count += snapshot->config->endpoints[i].unusable != NULL ||
+			 snapshot->reasons[i][0] != '\0';
 	return count;
 }
 

@@ -1162,21 +1162,22 @@ set_journal(struct store *store, bool is_empty)
 	store->network = system != NULL;
 	if (is_empty || system != NULL)
 		ask(store, "PRAGMA journal_mode = TRUNCATE", mode, sizeof mode);
-	if (system == NULL)
+	if (system == NULL) {
+		/* What it answers is not what is in force when a sync of it fails: that is asked for. */
 		ask(store, "PRAGMA journal_mode = WAL", mode, sizeof mode);
+		ask(store, "PRAGMA journal_mode", mode, sizeof mode);
+	}
 	if (store->code != SQLITE_OK)
 		return false;
+	/* SQLite falls back by itself, also where it was the disk that failed. */
+	if (system == NULL && store_vfs_sync_failed(store->db)) {
+		store->code = SQLITE_IOERR_FSYNC;
+		store->error = EIO;
+		return false;
+	}
 	if (system == NULL && strcmp(mode, "wal") == 0) {
 		snprintf(store->journal, sizeof store->journal, "WAL, synchronous FULL");
 		return true;
-	}
-	/* SQLite falls back by itself, also where it was the disk that failed. */
-	int error = sqlite3_system_errno(store->db);
-	if (error == EIO || error == EMFILE || error == ENFILE || error == ENOMEM ||
-		is_no_room(error)) {
-		store->code = SQLITE_IOERR;
-		store->error = error;
-		return false;
 	}
 	if (system == NULL && !ask(store, "PRAGMA journal_mode = TRUNCATE", mode, sizeof mode))
 		return false;

@@ -46,12 +46,14 @@
 #define FRAME_HEADER 24
 #define HELD_MIN ((size_t)16 * 1024)
 #define HELD_MAX ((size_t)0x1ffff) /* the unix VFS takes no more in one write, seekAndWriteFd() */
-#define WRITE_LOCK 0               /* WAL_WRITE_LOCK, of the main file's shared memory */
+#define CONTROL_SYNC_FAILED 0x686f6f6b /* of ours, "hook"; SQLite's have small numbers */
+#define WRITE_LOCK 0                   /* WAL_WRITE_LOCK, of the main file's shared memory */
 
 /* An open database or log, followed by the default VFS's own of it. */
 struct file {
 	sqlite3_file base; /* first: it is what SQLite knows of it */
 	sqlite3_file *real;
+	bool sync_failed;
 	struct file *peer; /* of a database: its log, if that may be gathered; of that log: it */
 
 	/* Of a log. */
@@ -200,7 +202,9 @@ file_sync(sqlite3_file *base, int flags)
 	struct file *file = file_of(base);
 	if (flush(file) != SQLITE_OK)
 		return file->error;
-	return file->real->pMethods->xSync(file->real, flags);
+	int result = file->real->pMethods->xSync(file->real, flags);
+	file->sync_failed = file->sync_failed || result != SQLITE_OK;
+	return result;
 }
 
 static int
@@ -216,6 +220,10 @@ static int
 file_control(sqlite3_file *base, int operation, void *argument)
 {
 	struct file *file = file_of(base);
+	if (operation == CONTROL_SYNC_FAILED) {
+		*(bool *)argument = file->sync_failed;
+		return SQLITE_OK;
+	}
 	if (flush(file) != SQLITE_OK)
 		return file->error;
 	return file->real->pMethods->xFileControl(file->real, operation, argument);
@@ -384,4 +392,12 @@ store_vfs_name(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, register_vfs);
 	return registered ? vfs_name : NULL;
+}
+
+bool
+store_vfs_sync_failed(sqlite3 *db)
+{
+	bool failed = false;
+	return sqlite3_file_control(db, "main", CONTROL_SYNC_FAILED, &failed) == SQLITE_OK &&
+	       failed;
 }

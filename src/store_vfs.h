@@ -9,11 +9,19 @@
 #ifndef HOOKCGI_STORE_VFS_H
 #define HOOKCGI_STORE_VFS_H
 
+#include <stdbool.h>
+
 /*
  * The name for sqlite3_open_v2(), registered at the first call, on top of what is the default VFS then.
  * NULL: it cannot be had; NULL is also the name of the default. From any thread. The default VFS is not
  * changed, and must stay registered.
  */
 const char *store_vfs_name(void);
+
+struct sqlite3;
+
+/* Has a sync of this connection's database failed? PRAGMA journal_mode = WAL goes on in another mode without
+ * saying so. false also for a connection through another VFS. */
+bool store_vfs_sync_failed(struct sqlite3 *db);
 
 #endif
