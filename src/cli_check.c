@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -143,43 +144,67 @@ can_be_made(const char *database)
 	return can;
 }
 
+/* How the database is kept, and the last number in it. false: it cannot be used, and it was said why. */
+static bool
+print_database(const char *path, int64_t acknowledged, int64_t *last_id_out)
+{
+	struct store *store = store_new(path);
+	store_expect(store, acknowledged);
+	bool usable =
+		store_ready(store) == STORE_OK && store_last_id(store, last_id_out) == STORE_OK;
+	if (usable)
+		printf("  %s\n", store_journal(store));
+	else
+		fprintf(stderr, "%s\n", store_reason(store));
+	store_free(store);
+	return usable;
+}
+
+/* There is none yet: nothing is made to look at it. */
+static bool
+is_to_be_made(const char *path, int64_t acknowledged)
+{
+	struct stat status;
+	return stat(path, &status) != 0 || (status.st_size == 0 && acknowledged == 0);
+}
+
 /* Where events are kept. Returns false when they cannot be. */
 static bool
 print_store(const struct config *config)
 {
 	char reason[256];
 	int64_t last_id = 0;
+	bool usable;
 	if (config->store == NULL) {
 		puts("store none: handlers run while the sender waits, nothing is kept");
 		return true;
 	}
 	printf("store %s\n", config->store);
-	if (access(config->store, F_OK) != 0) {
-		bool can = can_be_made(config->store);
-		puts(can ? "  made with the first event" : "  NOT USABLE, events are answered 503");
-		if (!can)
+	struct tally *tally = tally_find(config->store, reason);
+	int64_t acknowledged = tally_acknowledged(tally); /* first, see tally.h */
+	if (is_to_be_made(config->store, acknowledged)) {
+		usable = can_be_made(config->store);
+		puts(usable ? "  made with the first event"
+			    : "  NOT USABLE, events are answered 503");
+		if (!usable)
 			fprintf(stderr,
 				"%s: the database cannot be made: create its folder for this "
 				"user (mode 0700) or name another in store\n",
 				config->store);
-		return can;
+	} else {
+		usable = print_database(config->store, acknowledged, &last_id);
 	}
-	struct store *store = store_new(config->store);
-	bool usable = store_ready(store) == STORE_OK && store_last_id(store, &last_id) == STORE_OK;
+	struct tally_gap missing = { 0, 0 };
 	if (usable)
-		printf("  %s\n", store_journal(store));
-	else
-		fprintf(stderr, "%s: %s\n", config->store, store_reason(store));
-	store_free(store);
-	struct tally *tally = usable ? tally_open(config->store, reason) : NULL;
-	int64_t acknowledged = tally_acknowledged(tally);
+		missing = tally_missing(tally, acknowledged, last_id);
 	tally_close(tally);
-	if (usable && acknowledged > last_id) {
+	if (missing.last > 0) {
 		fprintf(stderr,
-			"%s: events up to number %lld were acknowledged, but the database ends "
-			"with %lld: it was damaged or replaced by an older copy, events "
-			"are lost. When you have seen to it, remove %s-tally\n",
-			config->store, (long long)acknowledged, (long long)last_id, config->store);
+			"%s: the events %lld to %lld were acknowledged and are missing: the "
+			"database was damaged or replaced by an older copy. When you have seen "
+			"to it, stop everything and remove %s-tally\n",
+			config->store, (long long)missing.first, (long long)missing.last,
+			config->store);
 		usable = false;
 	}
 	printf("  worker %s, %u runners; events kept %lld h, bodies of done ones %lld h\n",

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,12 +34,20 @@ bool
 ledger_look(struct ledger *ledger)
 {
 	const char *path = ledger->config->store;
+	struct stat status;
+	char reason[256];
 	ledger->now_ms = clock_wall_ms();
 	if (ledger->store != NULL)
 		return true;
-	/* store_new() would make it. */
-	if (access(path, F_OK) == 0) {
-		ledger->store = store_new(path);
+	if (stat(path, &status) == 0) {
+		struct tally *tally = tally_find(path, reason);
+		int64_t acknowledged = tally_acknowledged(tally);
+		tally_close(tally);
+		/* The store would make what is not there yet. */
+		if (status.st_size > 0 || acknowledged > 0) {
+			ledger->store = store_new(path);
+			store_expect(ledger->store, acknowledged);
+		}
 		return true;
 	}
 	if (errno == ENOENT || errno == ENOTDIR)
@@ -105,18 +114,9 @@ struct tally *
 ledger_tally(const struct ledger *ledger)
 {
 	char reason[256];
-	struct buf path;
-	struct tally *tally = NULL;
-
-	buf_init(&path, PATH_MAX + sizeof "-tally");
-	/* tally_open() would make it. */
-	if (buf_appendf(&path, "%s-tally", ledger->config->store) &&
-		(access(buf_text(&path), F_OK) == 0 || errno != ENOENT)) {
-		tally = tally_open(ledger->config->store, reason);
-		if (tally == NULL)
-			fprintf(stderr, "hookcgi: %s\n", reason);
-	}
-	buf_free(&path);
+	struct tally *tally = tally_find(ledger->config->store, reason);
+	if (tally == NULL && reason[0] != '\0')
+		fprintf(stderr, "hookcgi: %s\n", reason);
 	return tally;
 }
 

@@ -28,7 +28,8 @@ struct stats {
 	uint64_t refusals;
 	int64_t acknowledged; /* number of the last event that was; 0: none */
 	int64_t stored;       /* number of the last event in the database */
-	int64_t lost;
+	struct tally_gap missing;
+	int64_t lost; /* how many that may be */
 };
 
 static bool
@@ -57,15 +58,17 @@ read_stats(struct stats *stats)
 	enum store_result result = STORE_OK;
 	stats->acknowledged = tally_acknowledged(tally);
 	stats->refusals = tally_refusal_count(tally);
-	tally_close(tally);
 	if (ledger->store != NULL)
 		result = store_last_id(ledger->store, &stats->stored);
 	if (result == STORE_OK && ledger->store != NULL)
 		result = store_stats(ledger->store, add_count, stats);
 	if (result == STORE_NONE)
 		result = STORE_OK;
-	if (result == STORE_OK && stats->acknowledged > stats->stored)
-		stats->lost = stats->acknowledged - stats->stored;
+	if (result == STORE_OK)
+		stats->missing = tally_missing(tally, stats->acknowledged, stats->stored);
+	if (stats->missing.last > 0)
+		stats->lost = stats->missing.last - stats->missing.first + 1;
+	tally_close(tally);
 	return result;
 }
 
@@ -269,13 +272,13 @@ print_stats(const struct stats *stats, const char *const *values)
 		return CLI_DONE;
 	fflush(stdout);
 	fprintf(stderr,
-		"hookcgi: EVENTS WERE LOST: senders were told that events up to number %lld are "
-		"safe, "
-		"and %s ends at %lld (%lld missing). The database was restored, replaced or "
-		"damaged: keep a copy of it, look at the disk, and have the senders send again "
-		"what came last\n",
-		(long long)stats->acknowledged, stats->ledger->config->store,
-		(long long)stats->stored, (long long)stats->lost);
+		"hookcgi: EVENTS WERE LOST: senders were told that the events %lld to %lld are "
+		"safe, and they are missing from %s (%lld). The database was restored, replaced "
+		"or damaged: keep a copy of it, look at the disk, and have the senders send "
+		"again what came then. When you have seen to it, stop everything and remove "
+		"%s-tally\n",
+		(long long)stats->missing.first, (long long)stats->missing.last,
+		stats->ledger->config->store, (long long)stats->lost, stats->ledger->config->store);
 	return CLI_NO;
 }
 

@@ -231,6 +231,7 @@ copier_main(void *argument)
 			continue;
 		}
 		pthread_mutex_unlock(&intake->lock);
+		store_expect(store, tally_acknowledged(intake->tally));
 		bool copied = copy_log(intake, store);
 		pthread_mutex_lock(&intake->lock);
 		intake->log_is_long = false;
@@ -480,6 +481,14 @@ make_folder(const char *database)
 	free(folder);
 }
 
+/* The store has found it, and it is kept before it cannot be seen any more. */
+static void
+note_loss(void *context, int64_t acknowledged, int64_t stored)
+{
+	const struct intake *intake = context;
+	tally_lose(intake->tally, intake->database, acknowledged, stored);
+}
+
 struct intake *
 intake_of(const char *database, const char *config, bool worker_auto)
 {
@@ -495,6 +504,7 @@ intake_of(const char *database, const char *config, bool worker_auto)
 		intake->database = xstrdup(database);
 		intake->config = xstrdup(config);
 		intake->store = store_new(database);
+		store_on_loss(intake->store, note_loss, intake);
 		if (!threaded)
 			store_leave_log(intake->store); /* five syncs in each request else */
 		intake->last = &intake->first;
@@ -516,6 +526,7 @@ intake_of(const char *database, const char *config, bool worker_auto)
 		if (log_allowed())
 			log_message(LOG_LEVEL_WARNING, "tally", "%s", reason);
 	}
+	store_expect(intake->store, tally_acknowledged(intake->tally));
 	pthread_mutex_unlock(&intakes_lock);
 	return intake;
 }

@@ -697,7 +697,8 @@ compose_answer(struct request *request, enum outcome outcome)
 static void
 log_request(const struct request *request, enum outcome outcome)
 {
-	if (!request->verified && !log_allowed())
+	/* Anybody can cause the first, and one full disk thousands of the second. */
+	if ((!request->verified || outcome == OUTCOME_UNAVAILABLE) && !log_allowed())
 		return;
 	const struct message *message = &request->message;
 	struct slice name = request->name;

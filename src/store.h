@@ -7,8 +7,9 @@
  *
  * After an I/O error the connection is dropped and a later call opens a new one:
  * a failed fsync(2) is never tried again on the same one. The same when another file has the
- * name: STORE_FAILED once, then that one is used, if it is a database of ours. One that was open in
- * this process and is gone is not made anew: STORE_FAILED until it is back.
+ * name: STORE_FAILED once, then that one is used, if it is a database of ours; while the write-ahead log
+ * of the one before still lies beside it, STORE_FAILED each time. One that was open in
+ * this process and is gone, or holds nothing any more, is not made anew: STORE_FAILED until it is back.
  *
  * A visit function must not call the store that it is called by.
  */
@@ -73,7 +74,24 @@ unsigned store_log_frames(const struct store *store);
  */
 enum store_result store_checkpoint(struct store *store, unsigned *copied_out);
 
-/* Why the last call was not STORE_OK: one printable line with the remedy. Borrowed until the next call. */
+/*
+ * Numbers up to this one were acknowledged (tally.h). So a database that holds nothing is not begun, nor one made
+ * in the place of another whose write-ahead log is still there: STORE_FAILED. New events get larger
+ * numbers, whatever the database ends with. It was read before the call that heeds it, so that other
+ * processes, which acknowledge what is on disk, cannot make it too large. The largest that was given counts;
+ * of any thread.
+ */
+void store_expect(struct store *store, int64_t acknowledged);
+
+typedef void store_loss(void *context, int64_t acknowledged, int64_t stored);
+/*
+ * Called by a call that puts events, before they are there, when the database ends with a smaller number
+ * than store_expect() said: once it has new ones, nothing shows it any more. It must not call the store.
+ */
+void store_on_loss(struct store *store, store_loss *lost, void *context);
+
+/* Why the last call was not STORE_OK: one printable line with the remedy; and see store_recover(). Borrowed
+ * until the next call. */
 const char *store_reason(const struct store *store);
 
 /* Open now; what `check` and a start say. */
@@ -223,7 +241,10 @@ enum store_result store_settle_and_claim(struct store *store, int64_t id,
  * attempt, which store_job.failed does not count; what a sender waited
  * for (put as RUNNING) becomes dead, so that the sender's retry runs it. Also
  * bring due times that no retry can have (more than longest_wait_ms ahead: the clock was set
- * back) to now. *count_out: how many events were given back.
+ * back) to now; and count what is running, and at the first call with this store what is queued, where a damaged
+ * number of an endpoint would keep events from being run or taken. Counting keeps no writer waiting. What was
+ * wrong is mended and said by store_reason(), which is "" else. By one process at a time (wake_lock()).
+ * *count_out: how many events were given back.
  */
 enum store_result store_recover(
 	struct store *store, int64_t now_ms, int64_t longest_wait_ms, unsigned *count_out);

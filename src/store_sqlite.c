@@ -20,6 +20,9 @@
  *   current_age(). Nothing that is kept for a time depends on the wall clock.
  * - Writers take turns, see turn_take(): SQLite's own waiting starves whoever has slept
  *   longest.
+ * - Whoever finds another file in the place of the database that it had open looks whether the log that it had
+ *   open still lies there: SQLite would replay that into the other file. A process that comes anew (CGI) cannot
+ *   know whose a log is.
  * - An error of the disk, or a database that was moved away, ends the connection without the
  *   checkpoint that sqlite3_close() would make: it might delete the write-ahead log of the file that
  *   now has the name. What the next connection finds after an error of the disk may
@@ -38,6 +41,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +76,8 @@
 #define LOG_FRAMES_MAX (4 * STORE_LOG_LONG) /* then the writer makes the checkpoint itself */
 #define LOG_LEFT_MAX ((off_t)1 << 20)       /* see store_leave_log() */
 #define OWNER_MAX 160
+#define NUMBER_MAX (INT64_C(1) << 53) /* of an event that is believed */
+#define EMPTY_MAX 1                   /* bytes of a file that is empty to SQLite */
 
 /* Flags of an attempt. */
 #define ATTEMPT_OUTPUT_CUT 1
@@ -220,6 +226,10 @@ enum sql {
 	SQL_GIVE_BACK,
 	SQL_DUE_FAR,
 	SQL_DUE_MEND,
+	SQL_COUNT_RUNNING,
+	SQL_COUNT_QUEUED,
+	SQL_MEND_RUNNING,
+	SQL_MEND_QUEUED,
 	SQL_STATE,
 	SQL_REPLAY,
 	SQL_SHOW,
@@ -324,6 +334,15 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_DUE_MEND] = "UPDATE event SET due = ?3 WHERE id IN (SELECT id FROM event"
 			 " INDEXED BY event_queued WHERE state = 0 AND endpoint = ?1 AND due > ?2"
 			 " LIMIT ?4)",
+	[SQL_COUNT_RUNNING] = "SELECT p.id, p.name, p.running, (SELECT count(*) FROM event INDEXED "
+			      "BY event_running"
+			      " WHERE state = 1 AND endpoint = p.id) FROM endpoint AS p",
+	[SQL_COUNT_QUEUED] =
+		"SELECT p.id, p.name, p.queued, (SELECT count(*) FROM event INDEXED BY event_queued"
+		" WHERE state = 0 AND endpoint = p.id) FROM endpoint AS p",
+	/* It may have moved since it was counted. */
+	[SQL_MEND_RUNNING] = "UPDATE endpoint SET running = ?3 + (running - ?2) WHERE id = ?1",
+	[SQL_MEND_QUEUED] = "UPDATE endpoint SET queued = ?3 + (queued - ?2) WHERE id = ?1",
 	[SQL_STATE] = "SELECT e.endpoint, e.state, d.body_len FROM event AS e"
 		      " CROSS JOIN detail AS d ON d.event = e.id WHERE e.id = ?1",
 	[SQL_REPLAY] = "UPDATE event SET due = CASE WHEN state = 0 AND due = 0 THEN 0 ELSE ?2 END,"
@@ -425,9 +444,13 @@ struct store {
 	int changes;  /* sqlite3_total_changes() when the transaction began */
 	int lock;     /* DATABASE-lock, -1: not open */
 	bool has_turn;
-	bool leaves_log;        /* see store_leave_log() */
-	bool checkpoints_apart; /* see store_checkpoint_apart() */
-	unsigned log_frames;    /* after the last commit */
+	bool leaves_log;          /* see store_leave_log() */
+	bool checkpoints_apart;   /* see store_checkpoint_apart() */
+	unsigned log_frames;      /* after the last commit */
+	bool counted;             /* what is queued, see mend_counts() */
+	_Atomic int64_t expected; /* see store_expect() */
+	store_loss *lost;
+	void *lost_context;
 	struct clock
 		clock; /* as the transaction has found it; last_id goes on with what it gives */
 	struct lost *doubts; /* what the transaction makes running, see doubt() */
@@ -978,33 +1001,111 @@ fail(struct store *store)
 	return result;
 }
 
-/* Paths that were open in this process, or in one that it was forked from. */
+/* Which file: with the time when it was made, where the file system knows it, since numbers are given again. */
+struct file_id {
+	uint64_t device;
+	uint64_t inode; /* 0: there is none */
+	int64_t born_ns;
+};
+
+static struct file_id
+file_id(const char *path)
+{
+	struct statx status;
+	if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &status) != 0)
+		return (struct file_id){ .inode = 0 };
+	bool known = (status.stx_mask & STATX_BTIME) != 0;
+	return (struct file_id){
+		.device = (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor,
+		.inode = status.stx_ino,
+		.born_ns = known ? (int64_t)status.stx_btime.tv_sec * 1000000000 +
+					   status.stx_btime.tv_nsec
+				 : 0,
+	};
+}
+
+static struct file_id
+log_id(const struct store *store)
+{
+	char *path = beside(store, "-wal");
+	struct file_id id = file_id(path);
+	free(path);
+	return id;
+}
+
+static bool
+is_same_file(struct file_id a, struct file_id b)
+{
+	return a.inode != 0 && a.inode == b.inode && a.device == b.device && a.born_ns == b.born_ns;
+}
+
+/* A database that was open in this process, or in one that it was forked from, and its log. */
+struct opened_file {
+	char *path;
+	struct file_id database, log;
+};
+
 static struct {
 	pthread_mutex_t lock;
-	char **paths;
+	struct opened_file *files;
 	size_t count;
 } opened = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static bool
-was_opened(const char *path)
+/* Called with the lock held. NULL: there was none at this path. */
+static struct opened_file *
+opened_find(const char *path)
 {
-	bool found = false;
+	for (size_t i = 0; i < opened.count; i++) {
+		if (strcmp(opened.files[i].path, path) == 0)
+			return &opened.files[i];
+	}
+	return NULL;
+}
+
+/* false: none was open at this path. */
+static bool
+was_opened(const char *path, struct opened_file *out)
+{
 	pthread_mutex_lock(&opened.lock);
-	for (size_t i = 0; i < opened.count && !found; i++)
-		found = strcmp(opened.paths[i], path) == 0;
+	const struct opened_file *found = opened_find(path);
+	if (found != NULL)
+		*out = *found;
 	pthread_mutex_unlock(&opened.lock);
-	return found;
+	return found != NULL;
 }
 
 static void
-remember_opened(const char *path)
+remember_opened(const struct store *store)
 {
-	if (was_opened(path))
-		return;
+	struct file_id database = file_id(store->path), log = log_id(store);
 	pthread_mutex_lock(&opened.lock);
-	opened.paths = xreallocarray(opened.paths, opened.count + 1, sizeof *opened.paths);
-	opened.paths[opened.count++] = xstrdup(path);
+	struct opened_file *file = opened_find(store->path);
+	if (file == NULL) {
+		opened.files = xreallocarray(opened.files, opened.count + 1, sizeof *opened.files);
+		file = &opened.files[opened.count++];
+		file->path = xstrdup(store->path);
+	}
+	file->database = database;
+	file->log = log;
 	pthread_mutex_unlock(&opened.lock);
+}
+
+/* The log that lies here is of the database that was here before. */
+static bool
+has_log_of_another(const struct store *store)
+{
+	struct opened_file before;
+	return was_opened(store->path, &before) && is_same_file(before.log, log_id(store)) &&
+	       !is_same_file(before.database, file_id(store->path));
+}
+
+/* There were events here. It is asked before a look at the file, which another process may be filling for the
+ * first time. */
+static bool
+had_events(const struct store *store)
+{
+	struct opened_file before;
+	return atomic_load(&store->expected) > 0 || was_opened(store->path, &before);
 }
 
 static enum store_result
@@ -1014,12 +1115,34 @@ gone(struct store *store)
 		"the database was here and is gone: put it back, or restart to begin a new one");
 }
 
+static enum store_result
+emptied(struct store *store)
+{
+	const char *slash = strrchr(store->shown, '/');
+	return refuse(store, STORE_FAILED,
+		"it held events and is empty now: put a backup in its place, or remove it and "
+		"%.80s-tally and restart to begin a new one",
+		slash != NULL ? slash + 1 : store->shown);
+}
+
+static enum store_result
+other_log(struct store *store)
+{
+	const char *slash = strrchr(store->shown, '/');
+	const char *name = slash != NULL ? slash + 1 : store->shown;
+	return refuse(store, STORE_FAILED,
+		"%s, and the log of the one before still lies there: move %.60s-wal and "
+		"%.60s-shm away as well, or put the one before back",
+		access(store->path, F_OK) == 0 ? "another file was put in its place" : "it is gone",
+		name, name);
+}
+
 /*
  * Make the empty file, and the folder that it lies in. mknod(2) makes it without opening it: a close(2) would take
  * SQLite's locks from another connection of this process.
  */
 static enum store_result
-make_file(struct store *store)
+make_file(struct store *store, bool *made_out)
 {
 	const char *slash = strrchr(store->path, '/');
 	char *folder = xmemdup0(store->path, slash != NULL ? (size_t)(slash - store->path) : 0);
@@ -1029,7 +1152,9 @@ make_file(struct store *store)
 		result = refuse(store, is_no_room(error) ? STORE_FULL : STORE_FAILED,
 			"its folder cannot be made: %s: make it, writable for user %ld",
 			strerror(error), (long)geteuid());
-	} else if (mknod(store->path, S_IFREG | 0600, 0) != 0 && errno != EEXIST) {
+	} else if (mknod(store->path, S_IFREG | 0600, 0) == 0) {
+		*made_out = true;
+	} else if (errno != EEXIST) {
 		error = errno;
 		result = refuse(store, is_no_room(error) ? STORE_FULL : STORE_FAILED,
 			"it cannot be made: %s: its folder must be writable for user %ld",
@@ -1039,10 +1164,11 @@ make_file(struct store *store)
 	return result;
 }
 
-/* Find the file, made where there never was one. */
+/* Find the file, made where there never was one. had: see had_events(). */
 static enum store_result
-find_file(struct store *store, struct stat *status)
+find_file(struct store *store, bool had, struct stat *status, bool *made_out)
 {
+	struct opened_file before;
 	for (int tries = 0; tries < 2; tries++) {
 		if (stat(store->path, status) == 0) {
 			if (S_ISREG(status->st_mode))
@@ -1052,9 +1178,12 @@ find_file(struct store *store, struct stat *status)
 		if (errno != ENOENT)
 			return refuse(store, STORE_FAILED, "%s: it must be in reach of user %ld",
 				strerror(errno), (long)geteuid());
-		if (was_opened(store->path))
+		if (was_opened(store->path, &before))
 			return gone(store);
-		enum store_result result = make_file(store);
+		/* SQLite would remove the log of an empty file. */
+		if (had && log_id(store).inode != 0)
+			return other_log(store);
+		enum store_result result = make_file(store, made_out);
 		if (result != STORE_OK)
 			return result;
 	}
@@ -1308,7 +1437,7 @@ late(struct store *store)
 }
 
 static enum store_result
-adopt(struct store *store, int64_t deadline_ms)
+adopt(struct store *store, bool may_begin, int64_t deadline_ms)
 {
 	enum identity identity = identify(store);
 	if ((identity == IDENTITY_EMPTY || identity == IDENTITY_FOREIGN) &&
@@ -1322,6 +1451,8 @@ adopt(struct store *store, int64_t deadline_ms)
 	bool is_empty = identity == IDENTITY_EMPTY;
 	if (store->code != SQLITE_OK)
 		return fail(store);
+	if (is_empty && !may_begin)
+		return emptied(store);
 	switch (identity) {
 	case IDENTITY_NEWER:
 		return refuse(store, STORE_FAILED,
@@ -1437,9 +1568,15 @@ static enum store_result
 connect(struct store *store, int64_t deadline_ms)
 {
 	struct stat status;
-	enum store_result result = find_file(store, &status);
+	bool had = had_events(store), made = false;
+	enum store_result result = find_file(store, had, &status, &made);
 	if (result != STORE_OK)
 		return result;
+	if (has_log_of_another(store))
+		return other_log(store);
+	/* Before SQLite sees it: it would remove the log. */
+	if (status.st_size <= EMPTY_MAX && had && !made)
+		return emptied(store);
 	store->pid = getpid();
 	store->synced = false;
 	store->device = status.st_dev;
@@ -1448,7 +1585,7 @@ connect(struct store *store, int64_t deadline_ms)
 	if (!note(store, sqlite3_open_v2(store->path, &store->db, flags, store_vfs_name())))
 		return fail(store);
 	sqlite3_busy_timeout(store->db, left_ms(deadline_ms));
-	result = adopt(store, deadline_ms);
+	result = adopt(store, made || !had, deadline_ms);
 	turn_give(store);
 	if (result == STORE_OK && has_moved(store))
 		result = refuse(
@@ -1458,8 +1595,22 @@ connect(struct store *store, int64_t deadline_ms)
 	if (result != STORE_OK)
 		drop(store);
 	else
-		remember_opened(store->path);
+		remember_opened(store);
 	return result;
+}
+
+/* The file that is open is not the one of this name any more. */
+static enum store_result
+leave(struct store *store)
+{
+	drop(store);
+	if (access(store->path, F_OK) != 0)
+		return gone(store);
+	if (has_log_of_another(store))
+		return other_log(store);
+	return refuse(store, STORE_FAILED,
+		"another file was put in the place of the open database: it is used from the next "
+		"try on");
 }
 
 /* The beginning of each call: a connection to the file that has the name. */
@@ -1471,15 +1622,8 @@ ready(struct store *store, int64_t deadline_ms)
 	if (store->db != NULL && store->pid != getpid())
 		return refuse(store, STORE_FAILED,
 			"this connection is of another process: open one after the fork");
-	if (store->db != NULL && has_moved(store)) {
-		drop(store);
-		if (access(store->path, F_OK) != 0)
-			return gone(store);
-		return refuse(store, STORE_FAILED,
-			"another file was put in the place of the open database: it is used from "
-			"the "
-			"next try on");
-	}
+	if (store->db != NULL && has_moved(store))
+		return leave(store);
 	if (store->db == NULL)
 		return connect(store, deadline_ms);
 	sqlite3_busy_timeout(store->db, left_ms(deadline_ms));
@@ -1530,6 +1674,24 @@ store_checkpoint(struct store *store, unsigned *copied_out)
 		return fail(store);
 	*copied_out = copied > 0 ? (unsigned)copied : 0;
 	return STORE_OK;
+}
+
+void
+store_expect(struct store *store, int64_t acknowledged)
+{
+	int64_t before = atomic_load(&store->expected);
+	if (acknowledged > NUMBER_MAX)
+		return;
+	while (before < acknowledged &&
+		!atomic_compare_exchange_weak(&store->expected, &before, acknowledged))
+		continue;
+}
+
+void
+store_on_loss(struct store *store, store_loss *lost, void *context)
+{
+	store->lost = lost;
+	store->lost_context = context;
 }
 
 /* By the size of its file: one that was checkpointed and is long still goes with this close. */
@@ -1605,15 +1767,7 @@ write_begin(struct store *store, int64_t deadline_ms)
 	if (!begin(store))
 		return fail(store);
 	/* It was a while, perhaps. */
-	if (has_moved(store)) {
-		drop(store);
-		return access(store->path, F_OK) != 0 ? gone(store)
-						      : refuse(store, STORE_FAILED,
-								"another file was put in the place "
-								"of the open database: it "
-								"is used from the next try on");
-	}
-	return STORE_OK;
+	return has_moved(store) ? leave(store) : STORE_OK;
 }
 
 /* Commit, unless something has failed. */
@@ -1862,7 +2016,10 @@ put_one(struct store *store, struct store_event *event, int64_t now)
 		return false;
 	if (refused)
 		return put_known(store, event, endpoint, true, now);
-	event->id = store->clock.last_id + 1;
+	/* No number that was acknowledged is given again, also where its event is missing. */
+	int64_t expected = atomic_load(&store->expected);
+	int64_t last_id = store->clock.last_id;
+	event->id = (last_id > expected ? last_id : expected) + 1;
 	sqlite3_stmt *statement = use(store, SQL_KEY_ADD);
 	bind_number(store, statement, 1, endpoint);
 	bind_slice(store, statement, 2, event->key);
@@ -2227,6 +2384,10 @@ store_write(struct store *store, struct store_event *const *events, size_t event
 		return result;
 	for (size_t i = 0; i < settlement_count && store->code == SQLITE_OK; i++)
 		settle_one(store, &settlements[i], now);
+	/* Nobody acknowledges what is not on disk, and nobody else writes now. */
+	int64_t expected = atomic_load(&store->expected);
+	if (event_count > 0 && expected > store->clock.last_id && store->lost != NULL)
+		store->lost(store->lost_context, expected, store->clock.last_id);
 	for (size_t i = 0; i < event_count && store->code == SQLITE_OK; i++)
 		put_one(store, events[i], now);
 	return write_end(store);
@@ -2391,6 +2552,80 @@ mend_due(struct store *store, int64_t now, int64_t far_ms)
 	return store->code == SQLITE_OK ? STORE_OK : fail(store);
 }
 
+/* A number in an endpoint's row that is not what its events say. */
+struct miscount {
+	enum sql mend;
+	int64_t endpoint;
+	int64_t stored, counted;
+};
+
+struct miscounts {
+	struct miscount *items;
+	size_t count;
+	char first[200]; /* in words */
+};
+
+/* One statement sees one state of the database, and keeps nobody from writing. */
+static bool
+find_miscounts(struct store *store, enum sql count, enum sql mend, const char *what,
+	struct miscounts *miscounts)
+{
+	sqlite3_stmt *statement = use(store, count);
+	while (step(store, statement)) {
+		struct miscount item = { mend, sqlite3_column_int64(statement, 0),
+			sqlite3_column_int64(statement, 2), sqlite3_column_int64(statement, 3) };
+		if (item.stored == item.counted)
+			continue;
+		if (miscounts->count == 0)
+			snprintf(miscounts->first, sizeof miscounts->first,
+				"endpoint %.64s had %" PRId64
+				" %s events, and a count finds %" PRId64,
+				column_text(statement, 1), item.stored, what, item.counted);
+		miscounts->items = xreallocarray(
+			miscounts->items, miscounts->count + 1, sizeof *miscounts->items);
+		miscounts->items[miscounts->count++] = item;
+	}
+	return finish(store, statement);
+}
+
+static enum store_result
+write_counts(struct store *store, const struct miscounts *miscounts)
+{
+	enum store_result result = write_begin(store, clock_ms() + WAIT_MS);
+	if (result != STORE_OK)
+		return result;
+	for (size_t i = 0; i < miscounts->count; i++) {
+		const struct miscount *item = &miscounts->items[i];
+		sqlite3_stmt *statement = use(store, item->mend);
+		bind_number(store, statement, 1, item->endpoint);
+		bind_number(store, statement, 2, item->stored);
+		bind_number(store, statement, 3, item->counted);
+		run(store, statement);
+	}
+	result = write_end(store);
+	if (result == STORE_OK)
+		refuse(store, STORE_OK, "a number was damaged and is mended, look at the disk: %s",
+			miscounts->first);
+	return result;
+}
+
+/* The numbers that decide whether events are run and taken. */
+static enum store_result
+mend_counts(struct store *store)
+{
+	struct miscounts miscounts = { .count = 0 };
+	enum store_result result = STORE_OK;
+	if (!find_miscounts(store, SQL_COUNT_RUNNING, SQL_MEND_RUNNING, "running", &miscounts) ||
+		(!store->counted && !find_miscounts(store, SQL_COUNT_QUEUED, SQL_MEND_QUEUED,
+					    "queued", &miscounts)))
+		result = fail(store);
+	else if (miscounts.count > 0)
+		result = write_counts(store, &miscounts);
+	store->counted = store->counted || result == STORE_OK;
+	free(miscounts.items);
+	return result;
+}
+
 enum store_result
 store_recover(struct store *store, int64_t now, int64_t longest_wait_ms, unsigned *count_out)
 {
@@ -2401,7 +2636,8 @@ store_recover(struct store *store, int64_t now, int64_t longest_wait_ms, unsigne
 	if (result != STORE_OK)
 		return result;
 	*count_out = given;
-	return mend_due(store, now, now + longest_wait_ms);
+	result = mend_due(store, now, now + longest_wait_ms);
+	return result == STORE_OK ? mend_counts(store) : result;
 }
 
 /*

@@ -37,13 +37,15 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "log.h"
 
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would be one in each process");
 static_assert(sizeof(_Atomic uint64_t) == 8, "the words of the file are bare");
 
 /* "hookcgi" and the version: raise it when anything below or struct tally_refusal changes. */
-#define MAGIC UINT64_C(0x686f6f6b63676901)
+#define MAGIC UINT64_C(0x686f6f6b63676902)
 #define BUCKET_COUNT 256
+#define NUMBER_MAX (INT64_C(1) << 53) /* of an event; a larger one is damage */
 #define WORD_COUNT ((sizeof(struct tally_refusal) + 7) / 8)
 
 #define SAME_MS 10000    /* one that comes again so soon is counted, not kept */
@@ -77,8 +79,10 @@ struct file {
 	uint64_t size;
 	_Atomic uint64_t boot; /* hash of the kernel's boot id: clocks begin anew with it */
 	_Atomic int64_t acknowledged;
-	_Atomic uint64_t refusals; /* ever */
-	_Atomic uint64_t next;     /* ticket */
+	_Atomic int64_t missing_first; /* see tally_missing(); 0: none */
+	_Atomic int64_t missing_last;  /* written after it */
+	_Atomic uint64_t refusals;     /* ever */
+	_Atomic uint64_t next;         /* ticket */
 	struct slot slots[TALLY_REFUSALS];
 	struct bucket buckets[BUCKET_COUNT];
 };
@@ -314,32 +318,27 @@ notice_boot(struct file *file)
 		atomic_store(&file->buckets[i].full_ns, 0);
 }
 
-struct tally *
-tally_open(const char *database, char reason_out[256])
+/* false: it is too long. */
+static bool
+make_path(const char *database, char path[PATH_SIZE], char reason[256])
 {
-	char path[PATH_SIZE];
-	struct tally *tally;
-	void *mapped;
-	enum look found;
-	int fd = -1, looks = 0;
-
 	if (strlen(database) >= PATH_MAX) {
-		snprintf(reason_out, 256, "the path of the store is too long: shorten it");
-		return NULL;
+		snprintf(reason, 256, "the path of the store is too long: shorten it");
+		return false;
 	}
-	snprintf(path, sizeof path, "%s-tally", database);
-	while ((found = look(path, &fd, reason_out)) == LOOK_NONE || found == LOOK_OTHER) {
-		if (looks++ == LOOKS_MAX)
-			refuse(reason_out, path, "something removes it again and again");
-		else if (make(path, database, reason_out))
-			continue;
-		return NULL;
-	}
-	if (found == LOOK_REFUSED)
-		return NULL;
-	mapped = mmap(NULL, sizeof(struct file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	snprintf(path, PATH_SIZE, "%s-tally", database);
+	return true;
+}
+
+/* Closes fd. */
+static struct tally *
+map(int fd, const char *path, char reason[256])
+{
+	void *mapped = mmap(NULL, sizeof(struct file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct tally *tally;
+
 	if (mapped == MAP_FAILED) {
-		snprintf(reason_out, 256,
+		snprintf(reason, 256,
 			"%.130s: it cannot be mapped: %s: put the store on a local disk",
 			end_of(path), strerror(errno));
 		close(fd);
@@ -350,6 +349,37 @@ tally_open(const char *database, char reason_out[256])
 	tally->file = mapped;
 	notice_boot(tally->file);
 	return tally;
+}
+
+struct tally *
+tally_find(const char *database, char reason_out[256])
+{
+	char path[PATH_SIZE];
+	int fd = -1;
+
+	reason_out[0] = '\0';
+	if (!make_path(database, path, reason_out) || look(path, &fd, reason_out) != LOOK_TALLY)
+		return NULL;
+	return map(fd, path, reason_out);
+}
+
+struct tally *
+tally_open(const char *database, char reason_out[256])
+{
+	char path[PATH_SIZE];
+	enum look found;
+	int fd = -1, looks = 0;
+
+	if (!make_path(database, path, reason_out))
+		return NULL;
+	while ((found = look(path, &fd, reason_out)) == LOOK_NONE || found == LOOK_OTHER) {
+		if (looks++ == LOOKS_MAX)
+			refuse(reason_out, path, "something removes it again and again");
+		else if (make(path, database, reason_out))
+			continue;
+		return NULL;
+	}
+	return found == LOOK_TALLY ? map(fd, path, reason_out) : NULL;
 }
 
 void
@@ -365,23 +395,85 @@ tally_close(struct tally *tally)
  * Acknowledged events
  */
 
+static bool
+is_number(int64_t id)
+{
+	return id >= 0 && id <= NUMBER_MAX;
+}
+
+/* false: it was as large. */
+static bool
+raise(_Atomic int64_t *number, int64_t id)
+{
+	int64_t before = atomic_load(number);
+
+	while (before < id || !is_number(before)) {
+		if (atomic_compare_exchange_weak(number, &before, id))
+			return true;
+	}
+	return false;
+}
+
 void
 tally_acknowledge(struct tally *tally, int64_t id)
 {
-	int64_t before;
-
-	if (tally == NULL)
-		return;
-	before = atomic_load(&tally->file->acknowledged);
-	while (before < id &&
-		!atomic_compare_exchange_weak(&tally->file->acknowledged, &before, id))
-		continue;
+	if (tally != NULL)
+		raise(&tally->file->acknowledged, id);
 }
 
 int64_t
 tally_acknowledged(const struct tally *tally)
 {
-	return tally != NULL ? atomic_load(&tally->file->acknowledged) : 0;
+	int64_t id = tally != NULL ? atomic_load(&tally->file->acknowledged) : 0;
+
+	return is_number(id) ? id : 0;
+}
+
+static struct tally_gap
+kept_gap(const struct tally *tally)
+{
+	struct tally_gap gap = { 0, 0 };
+
+	if (tally == NULL)
+		return gap;
+	gap.last = atomic_load(&tally->file->missing_last);
+	gap.first = atomic_load(&tally->file->missing_first);
+	if (gap.first < 1 || gap.last < gap.first || !is_number(gap.last))
+		gap = (struct tally_gap){ 0, 0 };
+	return gap;
+}
+
+struct tally_gap
+tally_missing(const struct tally *tally, int64_t acknowledged, int64_t stored)
+{
+	struct tally_gap gap = kept_gap(tally);
+
+	if (acknowledged <= stored)
+		return gap;
+	if (gap.first == 0 || gap.first > stored + 1)
+		gap.first = stored + 1;
+	if (gap.last < acknowledged)
+		gap.last = acknowledged;
+	return gap;
+}
+
+void
+tally_lose(struct tally *tally, const char *database, int64_t acknowledged, int64_t stored)
+{
+	struct tally_gap kept = kept_gap(tally), gap = tally_missing(tally, acknowledged, stored);
+	int64_t before;
+
+	if (tally == NULL || (gap.first == kept.first && gap.last == kept.last))
+		return;
+	before = atomic_load(&tally->file->missing_first);
+	while ((before < 1 || before > gap.first) &&
+		!atomic_compare_exchange_weak(&tally->file->missing_first, &before, gap.first))
+		continue;
+	raise(&tally->file->missing_last, gap.last);
+	log_message(LOG_LEVEL_ERROR, "store",
+		"%s: the events %lld to %lld were acknowledged and are missing: it was damaged or "
+		"replaced by an older copy; new ones get larger numbers, see hookcgi stats",
+		database, (long long)stored + 1, (long long)acknowledged);
 }
 
 /*

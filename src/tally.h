@@ -7,7 +7,8 @@
  * it (SIGBUS). When it is removed, processes that begin later count anew.
  *
  * - The number of the last event that was acknowledged: a database with fewer
- *   events has lost some (a damaged write-ahead log looks whole to SQLite).
+ *   events has lost some (a damaged write-ahead log looks whole to SQLite). Which
+ *   ones were found missing is kept: new events would hide it.
  * - The last TALLY_REFUSALS refusals, and how many there ever were.
  * - Token buckets for the `rate` of endpoints.
  */
@@ -33,6 +34,9 @@ struct tally;
  * the owner of the database. Thread-safe from here on. A fork may go on using it.
  */
 struct tally *tally_open(const char *database, char reason_out[256]);
+/* The same, and none is made: NULL also where there is none yet, or none of this version, and
+ * reason_out is "" then. For whoever acknowledges nothing. */
+struct tally *tally_find(const char *database, char reason_out[256]);
 void tally_close(struct tally *tally);
 
 /* All of these take NULL and then do nothing, or say 0 or, tally_rate(), true.
@@ -41,6 +45,21 @@ void tally_close(struct tally *tally);
 /* An event of this number is on disk and acknowledged. */
 void tally_acknowledge(struct tally *tally, int64_t id);
 int64_t tally_acknowledged(const struct tally *tally);
+
+/* Acknowledged events that are missing, in so far as there ever were some of these numbers; both 0: none. */
+struct tally_gap {
+	int64_t first, last;
+};
+
+/*
+ * What is known to be missing: what was kept, and what a database lacks that ends with the number
+ * `stored`. acknowledged was read before that was: what other processes add in
+ * between makes the database's number larger, so there is no false alarm. One gap holds all.
+ */
+struct tally_gap tally_missing(const struct tally *tally, int64_t acknowledged, int64_t stored);
+/* Keep that, for as long as the file is there, and log a line, unless it is known already. database: its path,
+ * for the line. */
+void tally_lose(struct tally *tally, const char *database, int64_t acknowledged, int64_t stored);
 
 struct tally_refusal {
 	int64_t at_ms;     /* since 1970 */

@@ -56,6 +56,7 @@
 #include "message.h"
 #include "run.h"
 #include "store.h"
+#include "tally.h"
 #include "wake.h"
 
 #define RUNNERS_MAX 64
@@ -118,6 +119,7 @@ struct supervisor {
 	struct config *config;  /* in force */
 	struct config *refused; /* the newest load, when it was not usable; else NULL */
 	struct store *store;    /* NULL while not needed, and always in a fork */
+	struct tally *tally;    /* NULL: none yet; whoever takes events makes it */
 	int lock;
 	int wake;        /* never read: what comes while no runner lives waits in the FIFO */
 	int lifeline[2]; /* nothing is written: its end says that the supervisor has gone */
@@ -141,6 +143,7 @@ struct runner {
 	size_t lane_count;
 	bool retries_first;
 	bool left_behind;
+	bool no_store; /* it gives up */
 	int64_t complained_ms;
 	char *last_endpoint; /* of the event that was settled last */
 };
@@ -451,8 +454,9 @@ record(struct runner *runner, const struct work *work, struct work *next, bool l
 static bool
 settle(struct runner *runner, struct work *work, struct work *next)
 {
-	for (;;) {
-		bool last = is_told_to_end(runner);
+	for (unsigned tries = 1;; tries++) {
+		bool told = is_told_to_end(runner);
+		bool last = told || (runner->once && tries >= ONCE_TRIES);
 		switch (record(runner, work, next, last)) {
 		case STORE_OK: return true;
 		case STORE_NONE:
@@ -468,9 +472,11 @@ settle(struct runner *runner, struct work *work, struct work *next)
 		complain(&runner->complained_ms, runner->store, "an attempt cannot be recorded");
 		if (last) {
 			log_message(LOG_LEVEL_ERROR, "worker",
-				"event %lld: the end of attempt %u could not be recorded before "
-				"the stop: it will be run again",
-				(long long)work->job.id, work->job.attempt);
+				"event %lld: the end of attempt %u could not be recorded%s: it "
+				"will be run again",
+				(long long)work->job.id, work->job.attempt,
+				told ? " before the stop" : "");
+			runner->no_store = !told;
 			return false;
 		}
 		wait_for_work(runner, clock_wall_ms() + RETRY_MS);
@@ -565,8 +571,10 @@ wait_for_claim(
 		return true;
 	}
 	complain(&runner->complained_ms, runner->store, "no event can be claimed");
-	if (runner->once && ++*tries == ONCE_TRIES)
+	if (runner->once && ++*tries == ONCE_TRIES) {
+		runner->no_store = true;
 		return false;
+	}
 	wait_for_work(runner, clock_wall_ms() + RETRY_MS);
 	sleep_ms(RETRY_MS / 10);
 	return true;
@@ -599,7 +607,7 @@ work_on(struct runner *runner)
 		work = next;
 	}
 	work_free(&work);
-	if (tries == ONCE_TRIES)
+	if (runner->no_store)
 		return RUNNER_NO_STORE;
 	return runner->left_behind ? RUNNER_AGAIN : RUNNER_DONE;
 }
@@ -621,6 +629,15 @@ runner_signals(void)
 	return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* What the configuration in force names, with what was acknowledged of it so far. */
+static struct store *
+open_store(const struct supervisor *supervisor)
+{
+	struct store *store = store_new(supervisor->config->store);
+	store_expect(store, tally_acknowledged(supervisor->tally));
+	return store;
+}
+
 /* The process of a runner, from its fork to its end. What is the supervisor's alone is closed: its
  * lock would outlive it, and its end of the lifeline would hide its end. */
 __attribute__((noreturn)) static void
@@ -639,7 +656,7 @@ runner_main(struct supervisor *supervisor, unsigned number)
 		.lifeline = supervisor->lifeline[0],
 		.signals = runner_signals(),
 		.epoll = epoll_create1(EPOLL_CLOEXEC),
-		.store = store_new(supervisor->config->store),
+		.store = open_store(supervisor),
 	};
 	if (runner.signals < 0 || runner.epoll < 0) {
 		log_message(LOG_LEVEL_ERROR, "worker", "a runner has no descriptors: %s",
@@ -709,7 +726,7 @@ static struct store *
 store_of(struct supervisor *supervisor)
 {
 	if (supervisor->store == NULL)
-		supervisor->store = store_new(supervisor->config->store);
+		supervisor->store = open_store(supervisor);
 	return supervisor->store;
 }
 
@@ -892,17 +909,40 @@ end_runners(struct supervisor *supervisor)
  * The supervisor: the housework.
  */
 
+/* A worker makes no tally: what takes events does, and may come later. */
+static void
+find_tally(struct supervisor *supervisor)
+{
+	char reason[256];
+	if (supervisor->tally == NULL)
+		supervisor->tally = tally_find(supervisor->config->store, reason);
+}
+
+/* Is anything missing that was acknowledged? */
+static void
+look_for_loss(struct supervisor *supervisor)
+{
+	int64_t stored;
+	find_tally(supervisor);
+	int64_t acknowledged = tally_acknowledged(supervisor->tally); /* first, see tally.h */
+	if (store_last_id(store_of(supervisor), &stored) == STORE_OK)
+		tally_lose(supervisor->tally, supervisor->config->store, acknowledged, stored);
+}
+
 static void
 recover(struct supervisor *supervisor)
 {
 	unsigned count = 0;
 	supervisor->recover_at_ms = clock_ms() + RECOVER_MS;
+	look_for_loss(supervisor);
 	if (store_recover(store_of(supervisor), clock_wall_ms(), WORKER_LONGEST_WAIT_MS, &count) !=
 		STORE_OK) {
 		complain(&supervisor->complained_ms, supervisor->store,
 			"what ended processes had claimed cannot be given back yet");
 		return;
 	}
+	if (store_reason(supervisor->store)[0] != '\0')
+		log_message(LOG_LEVEL_WARNING, "worker", "%s", store_reason(supervisor->store));
 	if (count > 0)
 		log_message(LOG_LEVEL_WARNING, "worker",
 			"%u events of processes that ended before them are queued again", count);
@@ -1176,15 +1216,14 @@ static int
 take_store(struct supervisor *supervisor)
 {
 	const char *database = supervisor->config->store;
+	find_tally(supervisor);
 	struct store *store = store_of(supervisor);
 	switch (store_ready(store)) {
 	case STORE_OK:
 	case STORE_NONE:
 	case STORE_BUSY: break;
 	case STORE_FULL:
-	case STORE_FAILED:
-		fprintf(stderr, "hookcgi: %s: %s\n", database, store_reason(store));
-		return EXIT_NO;
+	case STORE_FAILED: fprintf(stderr, "hookcgi: %s\n", store_reason(store)); return EXIT_NO;
 	}
 	supervisor->lock = wake_lock(database);
 	if (supervisor->lock >= 0)
@@ -1256,6 +1295,8 @@ work_store(struct supervisor *supervisor)
 		close(supervisor->lock);
 	supervisor->lock = -1;
 	store_close(supervisor);
+	tally_close(supervisor->tally);
+	supervisor->tally = NULL;
 	return status;
 }
 

@@ -22,8 +22,8 @@ struct worker_options {
  * Run until TERM or INT (then each runner finishes its handler, or after the stop
  * time ends it and queues its event again), or as the options say. The process must be
  * single-threaded with no children. A handler whose end could not be recorded, since the store
- * did not take it until the process was told to stop, or since the process was killed, is run
- * again: at least once, not exactly once.
+ * did not take it until the process was told to stop (with once: after ten tries), or since the
+ * process was killed, is run again: at least once, not exactly once.
  * Returns the exit status: 0 (with once also when another worker has the store: it does the
  * same); 1 another worker has the store, or the store cannot be used (said on stderr); 78 no usable
  * configuration or no store in it.

@@ -682,6 +682,38 @@ looking_makes_no_database(void **state)
 }
 
 static void
+looking_begins_nothing_in_an_empty_file(void **state)
+{
+	char database[256], path[300], reason[256];
+	struct ledger ledger;
+	struct stat status;
+	struct tally *tally;
+	int64_t last;
+	(void)state;
+	snprintf(database, sizeof database, "%s/try.db", folder);
+	int fd = open(database, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	const char *config = config_with("store = \"sqlite:try.db\"\n");
+	assert_int_equal(open_quietly(config, &ledger), CLI_DONE);
+	assert_null(ledger.store);
+	ledger_close(&ledger);
+	/* What was there is missed. */
+	tally = tally_open(database, reason);
+	assert_non_null(tally);
+	tally_acknowledge(tally, 5);
+	tally_close(tally);
+	assert_int_equal(open_quietly(config, &ledger), CLI_DONE);
+	assert_int_equal(store_last_id(ledger.store, &last), STORE_FAILED);
+	ledger_close(&ledger);
+	assert_int_equal(stat(database, &status), 0);
+	assert_int_equal(status.st_size, 0);
+	assert_int_equal(unlink(database), 0);
+	snprintf(path, sizeof path, "%s-tally", database);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void
 no_store_and_no_configuration_are_told_apart(void **state)
 {
 	struct ledger ledger;
@@ -740,6 +772,7 @@ main(void)
 		cmocka_unit_test(json_due_at_of_what_is_due_at_once),
 		cmocka_unit_test(json_nests),
 		cmocka_unit_test(looking_makes_no_database),
+		cmocka_unit_test(looking_begins_nothing_in_an_empty_file),
 		cmocka_unit_test(no_store_and_no_configuration_are_told_apart),
 		cmocka_unit_test(secrets_are_not_read),
 	};

@@ -723,11 +723,167 @@ a_database_that_is_moved_away_is_noticed(void **state)
 	}
 	store_free(other);
 	assert_int_equal(rename(aside, database), 0);
+	for (int i = 0; i < 2; i++) { /* what belongs to the first one goes with it */
+		snprintf(aside, sizeof aside, "%s%s", database, i == 0 ? "-wal" : "-shm");
+		assert_int_equal(unlink(aside), 0);
+	}
 	event.key = text("c");
 	assert_int_equal(store_put(store, events, 1, deadline()), STORE_FAILED);
 	assert_contains(store_reason(store), "another file");
-	/* The log of the one before lies there still, and means nothing to this one. */
 	assert_int_equal(put(store, &event), STORE_ACCEPTED);
+	store_free(store);
+}
+
+static void
+another_database_is_not_put_over_the_log_of_the_first(void **state)
+{
+	static const char *const suffixes[] = { "-wal", "-shm" };
+	char first[160], second[160], from[200], to[200];
+	struct store *store = store_new(database), *other;
+	struct store_event event = event_of("orders", "c", STORE_QUEUED);
+	struct store_event *const events[] = { &event };
+	(void)state;
+	put_new(store, "orders", "a");
+	snprintf(first, sizeof first, "%s/first.db", scratch);
+	snprintf(second, sizeof second, "%s/second.db", scratch);
+	other = store_new(second);
+	put_new(other, "orders", "b");
+	store_free(other);
+	assert_int_equal(rename(database, first), 0);
+	assert_int_equal(rename(second, database), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(store_put(store, events, 1, deadline()), STORE_FAILED);
+		assert_contains(store_reason(store), "hookcgi.db-wal");
+	}
+	/* Another connection of this process knows it too. */
+	other = store_new(database);
+	assert_int_equal(store_ready(other), STORE_FAILED);
+	store_free(other);
+	/* The first one back: that is its own log. */
+	assert_int_equal(rename(database, second), 0);
+	assert_int_equal(rename(first, database), 0);
+	assert_int_equal(put(store, &event), STORE_ACCEPTED);
+	assert_int_equal(event.id, 2);
+	/* Moved with its log: the second one is used, whole. */
+	assert_int_equal(rename(database, first), 0);
+	assert_int_equal(rename(second, database), 0);
+	assert_int_equal(store_put(store, events, 1, deadline()), STORE_FAILED);
+	for (int i = 0; i < 2; i++) {
+		snprintf(from, sizeof from, "%s%s", database, suffixes[i]);
+		snprintf(to, sizeof to, "%s%s", first, suffixes[i]);
+		assert_int_equal(rename(from, to), 0);
+	}
+	event.key = text("b");
+	assert_int_equal(put(store, &event), STORE_DUPLICATE);
+	assert_int_equal(event.id, 1);
+	store_free(store);
+}
+
+static void
+assert_not_begun(const char *part)
+{
+	struct stat before, after;
+	struct store *store = store_new(database);
+	bool was_there = stat(database, &before) == 0;
+	store_expect(store, 5);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(store_ready(store), STORE_FAILED);
+		assert_contains(store_reason(store), part);
+	}
+	store_free(store);
+	assert_int_equal(stat(database, &after) == 0, was_there);
+	if (was_there)
+		assert_int_equal(after.st_size, before.st_size);
+}
+
+static void
+nothing_is_begun_where_events_were_acknowledged(void **state)
+{
+	char folder[128], path[160];
+	struct store *store;
+	(void)state;
+	snprintf(folder, sizeof folder, "%s/folder", scratch);
+	snprintf(path, sizeof path, "%s-wal", database);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	write_file(database, "", 0);
+	write_file(path, "log", 3);
+	assert_not_begun("empty");
+	assert_int_equal(access(path, F_OK), 0); /* SQLite would remove it */
+	write_file(database, "x", 1);
+	assert_not_begun("empty");
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(unlink(database), 0);
+	assert_not_begun("hookcgi.db-wal");
+	assert_int_equal(unlink(path), 0);
+	raw("CREATE TABLE theirs(a); DROP TABLE theirs");
+	assert_not_begun("empty");
+	/* Where none was, one that was hardly begun is begun. */
+	assert_int_equal(unlink(database), 0);
+	write_file(database, "", 0);
+	store = store_new(database);
+	store_expect(store, 0);
+	assert_int_equal(put_new(store, "orders", "a"), 1);
+	store_free(store);
+}
+
+static void
+a_database_that_was_open_here_is_not_begun_again_when_it_is_emptied(void **state)
+{
+	char path[160];
+	struct store *store = store_new(database);
+	(void)state;
+	put_new(store, "orders", "a");
+	store_free(store);
+	snprintf(path, sizeof path, "%s.aside", database);
+	assert_int_equal(rename(database, path), 0);
+	write_file(database, "", 0);
+	assert_refused("empty");
+	assert_int_equal(unlink(database), 0);
+	assert_int_equal(rename(path, database), 0);
+	store = store_new(database);
+	assert_state(store, 1, STORE_QUEUED);
+	store_free(store);
+}
+
+static struct {
+	int calls;
+	int64_t acknowledged, stored;
+} loss;
+
+static void
+see_loss(void *context, int64_t acknowledged, int64_t stored)
+{
+	assert_ptr_equal(context, &loss);
+	loss.calls++;
+	loss.acknowledged = acknowledged;
+	loss.stored = stored;
+}
+
+static void
+a_number_that_was_acknowledged_is_not_given_again(void **state)
+{
+	struct store *store = store_new(database);
+	int64_t last;
+	(void)state;
+	loss.calls = 0;
+	store_on_loss(store, see_loss, &loss);
+	put_new(store, "orders", "a");
+	store_expect(store, 1);
+	assert_int_equal(put_new(store, "orders", "b"), 2);
+	assert_int_equal(loss.calls, 0);
+	store_expect(store, 10);
+	store_expect(store, 7);
+	store_expect(store, INT64_MAX); /* no store has given that */
+	assert_ok(store, store_last_id(store, &last));
+	assert_int_equal(last, 2);
+	assert_ok(store, store_settle_all(store, NULL, 0));
+	assert_int_equal(loss.calls, 0);
+	assert_int_equal(put_new(store, "orders", "c"), 11);
+	assert_int_equal(loss.calls, 1);
+	assert_int_equal(loss.acknowledged, 10);
+	assert_int_equal(loss.stored, 2);
+	assert_int_equal(put_new(store, "orders", "d"), 12);
+	assert_int_equal(loss.calls, 1);
 	store_free(store);
 }
 
@@ -1756,6 +1912,73 @@ where_the_process_cannot_be_asked_the_lease_decides(void **state)
 }
 
 static void
+recover_and_say(struct store *store, const char *part)
+{
+	unsigned count = 99;
+	assert_ok(store, store_recover(store, clock_wall_ms(), DAY_MS, &count));
+	assert_int_equal(count, 0);
+	if (part == NULL)
+		assert_string_equal(store_reason(store), "");
+	else
+		assert_contains(store_reason(store), part);
+}
+
+static void
+damaged_numbers_of_an_endpoint_are_mended(void **state)
+{
+	struct store *store = store_new(database);
+	struct store_job job;
+	(void)state;
+	store_job_init(&job);
+	put_new(store, "orders", "a");
+	put_new(store, "orders", "b");
+	put_new(store, "others", "c");
+	assert_int_equal(claim(store, &job), 1);
+	recover_and_say(store, NULL);
+	raw("UPDATE endpoint SET running = running + 4398046511104 WHERE name = 'orders'");
+	assert_int_equal(claim(store, &job), 0);
+	recover_and_say(store, "running");
+	assert_counts_are_exact();
+	recover_and_say(store, NULL);
+	raw("UPDATE endpoint SET running = -1 - 9223372036854775807");
+	recover_and_say(store, "endpoint orders");
+	assert_counts_are_exact();
+	/* What is queued may be many: counted once. */
+	raw("UPDATE endpoint SET queued = queued + 4398046511104");
+	recover_and_say(store, NULL);
+	store_free(store);
+	store = store_new(database);
+	recover_and_say(store, "queued");
+	assert_counts_are_exact();
+	store_free(store);
+	raw("UPDATE endpoint SET queued = 9223372036854775807 WHERE name = 'others'");
+	store = store_new(database);
+	recover_and_say(store, "endpoint others");
+	assert_counts_are_exact();
+	recover_and_say(store, NULL);
+	store_job_free(&job);
+	store_free(store);
+}
+
+static void
+counting_takes_no_lock(void **state)
+{
+	struct store *store = store_new(database);
+	sqlite3 *db;
+	unsigned count;
+	(void)state;
+	put_new(store, "orders", "a");
+	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	int64_t began = clock_ms();
+	assert_ok(store, store_recover(store, clock_wall_ms(), DAY_MS, &count));
+	assert_true(clock_ms() - began < 2000);
+	assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	store_free(store);
+}
+
+static void
 a_clock_that_is_set_back_delays_no_retry(void **state)
 {
 	struct store *store = store_new(database);
@@ -2156,6 +2379,10 @@ main(void)
 		TEST(each_commit_is_synced),
 		TEST(what_is_not_ours_is_refused_and_left_alone),
 		TEST(a_database_that_is_moved_away_is_noticed),
+		TEST(another_database_is_not_put_over_the_log_of_the_first),
+		TEST(nothing_is_begun_where_events_were_acknowledged),
+		TEST(a_database_that_was_open_here_is_not_begun_again_when_it_is_emptied),
+		TEST(a_number_that_was_acknowledged_is_not_given_again),
 		TEST(a_folder_that_cannot_be_written_is_said),
 		TEST(a_log_that_is_left_is_found_by_the_next_one),
 		TEST(a_connection_is_not_carried_over_a_fork),
@@ -2184,6 +2411,8 @@ main(void)
 		TEST(results_and_events_share_a_transaction),
 		TEST(what_a_killed_process_had_is_given_back),
 		TEST(where_the_process_cannot_be_asked_the_lease_decides),
+		TEST(damaged_numbers_of_an_endpoint_are_mended),
+		TEST(counting_takes_no_lock),
 		TEST(a_clock_that_is_set_back_delays_no_retry),
 		TEST(a_list_is_filtered_and_ordered),
 		TEST(an_event_is_replayed),

@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "tally.h"
 
 #define PROCESSES 4
@@ -275,6 +276,8 @@ without_a_tally_nothing_is_counted_and_everything_passes(void **state)
 	(void)state;
 	tally_acknowledge(NULL, 1);
 	assert_int_equal(tally_acknowledged(NULL), 0);
+	tally_lose(NULL, database, 5, 3);
+	assert_int_equal(tally_missing(NULL, 0, 3).last, 0);
 	tally_refuse(NULL, &record);
 	assert_int_equal(tally_refusal_count(NULL), 0);
 	tally_refusals(NULL, list_one, &none);
@@ -494,6 +497,88 @@ maker_that_does_not_end_is_not_waited_for(void **state)
 /*
  * Acknowledged events
  */
+
+static void
+look_finds_what_is_there_and_makes_nothing(void **state)
+{
+	char reason[256] = "x";
+	struct tally *tally;
+
+	(void)state;
+	assert_null(tally_find(database, reason));
+	assert_string_equal(reason, "");
+	assert_int_equal(access(tally_path, F_OK), -1);
+	write_file(tally_path, 100, '\0');
+	assert_null(tally_find(database, reason));
+	assert_string_equal(reason, "");
+	assert_int_equal(status_of(tally_path).st_size, 100);
+	assert_int_equal(unlink(tally_path), 0);
+	assert_int_equal(symlink("/nonexistent", tally_path), 0);
+	assert_null(tally_find(database, reason));
+	assert_non_null(strstr(reason, "symbolic link"));
+	assert_int_equal(unlink(tally_path), 0);
+	tally = open_tally();
+	tally_acknowledge(tally, 42);
+	tally_close(tally);
+	tally = tally_find(database, reason);
+	assert_int_equal(tally_acknowledged(tally), 42);
+	tally_close(tally);
+}
+
+static void
+assert_gap(struct tally_gap gap, int64_t first, int64_t last)
+{
+	assert_int_equal(gap.first, first);
+	assert_int_equal(gap.last, last);
+}
+
+static void
+missing_events_are_known_for_good_and_said_once(void **state)
+{
+	struct tally *tally = open_tally();
+	struct stat before;
+	char log_path[128], reason[256], target[160];
+
+	(void)state;
+	snprintf(log_path, sizeof log_path, "%s/target", scratch);
+	snprintf(target, sizeof target, "file:%s", log_path);
+	assert_true(log_open(target, false, reason));
+	tally_lose(tally, database, 40, 40);
+	tally_lose(tally, database, 40, 41);
+	assert_gap(tally_missing(tally, 40, 41), 0, 0);
+	assert_int_equal(status_of(log_path).st_size, 0);
+	/* Seen, and not kept. */
+	assert_gap(tally_missing(tally, 40, 10), 11, 40);
+	assert_gap(tally_missing(tally, 40, 40), 0, 0);
+	tally_lose(tally, database, 40, 10);
+	before = status_of(log_path);
+	assert_true(before.st_size > 0);
+	tally_lose(tally, database, 40, 10);
+	tally_lose(tally, database, 35, 30);
+	assert_int_equal(status_of(log_path).st_size, before.st_size);
+	tally_close(tally);
+	tally = open_tally();
+	assert_gap(tally_missing(tally, 80, 80), 11, 40);
+	assert_gap(tally_missing(tally, 80, 70), 11, 80);
+	tally_lose(tally, database, 80, 5);
+	assert_true(status_of(log_path).st_size > before.st_size);
+	assert_gap(tally_missing(tally, 90, 90), 6, 80);
+	tally_close(tally);
+	assert_true(log_open("stderr", false, reason));
+}
+
+static void
+number_that_no_store_has_given_is_damage(void **state)
+{
+	struct tally *tally = open_tally();
+
+	(void)state;
+	tally_acknowledge(tally, INT64_MAX);
+	assert_int_equal(tally_acknowledged(tally), 0);
+	tally_acknowledge(tally, 7);
+	assert_int_equal(tally_acknowledged(tally), 7);
+	tally_close(tally);
+}
 
 /* Interleaved numbers, the largest of each block first. */
 static int
@@ -1295,6 +1380,9 @@ main(void)
 		TEST(what_root_makes_belongs_to_the_owner_of_the_database),
 		TEST(full_disk_is_a_reason_and_nothing_worse),
 		TEST(maker_that_does_not_end_is_not_waited_for),
+		TEST(look_finds_what_is_there_and_makes_nothing),
+		TEST(missing_events_are_known_for_good_and_said_once),
+		TEST(number_that_no_store_has_given_is_damage),
 		TEST(largest_number_of_all_processes_is_kept),
 		TEST(refusals_come_newest_first_until_visit_says_stop),
 		TEST(last_ones_are_kept_and_all_are_counted),

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "store.h"
+#include "tally.h"
 #include "wake.h"
 #include "worker.h"
 
@@ -955,6 +956,77 @@ result_that_cannot_be_recorded_is_not_forgotten(void **state)
 	assert_string_equal(read_text("ran"), "1\nended\n");
 }
 
+static void
+worker_that_is_waited_for_gives_up_to_record(void **state)
+{
+	char aside[160];
+	int64_t id;
+	pid_t worker;
+
+	(void)state;
+	snprintf(aside, sizeof aside, "%s/aside.db", scratch);
+	handler("orders.sh", HELD);
+	configure(ENDPOINT("orders", ""));
+	id = queue("orders", "k");
+	worker = start_worker(&(struct worker_options){ .once = true, .runners = 1 });
+	pid_in("handler");
+	assert_int_equal(rename(database, aside), 0);
+	let_go();
+	assert_int_equal(await_end(worker), 1);
+	assert_contains(read_text("log"), "could not be recorded: it will be run again");
+	assert_int_equal(rename(aside, database), 0);
+	assert_int_equal(work_once(), 0);
+	assert_attempts(id, "1:lost 0;2:exit 0;");
+}
+
+static void
+what_is_missing_is_said_once(void **state)
+{
+	char reason[256];
+	struct tally *tally;
+	const char *said;
+	int64_t id;
+
+	(void)state;
+	handler("orders.sh", "exit 0");
+	configure(ENDPOINT("orders", ""));
+	id = queue("orders", "k");
+	assert_int_equal(work_once(), 0);
+	assert_int_equal(access(in_scratch("data/hookcgi.db-tally"), F_OK), -1);
+	assert_true(is_done(&id));
+	tally = tally_open(database, reason);
+	assert_non_null(tally);
+	tally_acknowledge(tally, id + 30);
+	assert_int_equal(work_once(), 0);
+	assert_int_equal(work_once(), 0);
+	said = strstr(read_text("log"), "were acknowledged and are missing");
+	assert_non_null(said);
+	assert_null(strstr(said + 1, "were acknowledged and are missing"));
+	assert_int_equal(tally_missing(tally, 0, 0).first, id + 1);
+	assert_int_equal(tally_missing(tally, 0, 0).last, id + 30);
+	tally_close(tally);
+}
+
+static void
+damaged_numbers_are_mended_and_said(void **state)
+{
+	int64_t id;
+	sqlite3 *other = NULL;
+
+	(void)state;
+	handler("orders.sh", "exit 0");
+	configure(ENDPOINT("orders", ""));
+	id = queue("orders", "k");
+	assert_int_equal(sqlite3_open(database, &other), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(other, "UPDATE endpoint SET running = 1000", NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(other);
+	assert_int_equal(work_once(), 0);
+	assert_true(is_done(&id));
+	assert_contains(read_text("log"), "endpoint orders had 1000 running events");
+}
+
 /*
  * The worker as a whole
  */
@@ -1104,6 +1176,9 @@ main(void)
 		TEST(term_lets_the_running_handler_finish),
 		TEST(handler_that_outlasts_the_stop_time_is_ended_and_run_again),
 		TEST(result_that_cannot_be_recorded_is_not_forgotten),
+		TEST(worker_that_is_waited_for_gives_up_to_record),
+		TEST(what_is_missing_is_said_once),
+		TEST(damaged_numbers_are_mended_and_said),
 		TEST(there_is_one_worker_for_a_store),
 		TEST(idle_worker_ends_but_waits_for_a_retry),
 		TEST(changed_configuration_is_taken_and_a_broken_one_is_not),
