@@ -12,7 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static _Noreturn void
+_Noreturn void
 end_without_memory(void)
 {
 	static const char line[] = "hookcgi: out of memory\n";

@@ -21,6 +21,9 @@ char *xstrdup(const char *text);
 /* A copy of len bytes with a NUL behind them. */
 char *xmemdup0(const void *data, size_t len);
 
+/* What these do when there is none, for whoever allocates by itself and cannot go on. */
+_Noreturn void end_without_memory(void);
+
 /* Overwrite len bytes of a secret and free it. NULL is allowed. */
 void free_secret(void *secret, size_t len);
 

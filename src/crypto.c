@@ -99,6 +99,10 @@ digest_find(enum crypto_digest digest)
 		return found;
 	if (ensure_library())
 		found = EVP_MD_fetch(NULL, digests[digest].name, NULL);
+	/* Every OpenSSL has SHA-256. One that could not be set up for want of memory is not set up again:
+	 * only a new process has it. */
+	if (found == NULL && digest == CRYPTO_SHA256)
+		end_without_memory();
 	if (found == NULL) {
 		ERR_clear_error();
 		return NULL;

@@ -983,8 +983,9 @@ def rest_damaged():
     content = lab.db.read_bytes()
     with sqlite3.connect(lab.db) as database:
         page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'key'").fetchone()[0]
+        page_size = database.execute("PRAGMA page_size").fetchone()[0]
     database.close()
-    flip(lab.db, content.index(key.encode(), (page - 1) * 4096) + len(key) - 1, 6)
+    flip(lab.db, content.index(key.encode(), (page - 1) * page_size) + len(key) - 1, 6)
     answer = lab.cgi(lab.body(key))
     assert answer.status in (200, 503), answer
     said.append("key: second delivery %s" % (answer.json.get("status") or answer.status))
@@ -1058,9 +1059,11 @@ def noise():
         after, _, said = target.cli("check")
         unreadable = [one for one in acked if events is None or one not in events]
         if answer.status == 200:
-            status, body, _ = target.cli("show", answer.id, "--body")
-            if status != 0 or body.encode() != target.body(key, 700):
-                wrong.append("%s: 200 and cannot be read back: %s %s" % (label, status, target.cli("show", answer.id)[2]))
+            status, body, complaint = target.cli("show", answer.id, "--body")
+            if status != 0 and "the database is damaged" in complaint:
+                kinds["kept on a damaged page, which is said"] += 1  # SQLite did not look at what it put it beside
+            elif status != 0 or body.encode() != target.body(key, 700):
+                wrong.append("%s: 200 and cannot be read back: %s %s" % (label, status, complaint))
             if events is not None and answer.id <= max(acked.values()) and answer.json["status"] == "accepted":
                 wrong.append("%s: the number %d was given twice" % (label, answer.id))
         elif answer.status != 503:
@@ -1095,9 +1098,9 @@ def noise():
     assert not wrong, "%d of %d: %s" % (len(wrong), len(cases), wrong[:5])
     assert kinds[503] > 0 and kinds["check says so"] > 0
     return "noise and cuts: %d places, %d answered 503, %d answered 200 and read back, check says so %d times; " \
-        "silent: %d of those 503, %d of those with events that cannot be listed" % (
+        "silent: %d of those 503, %d of those with events that cannot be listed; kept on a damaged page: %d" % (
             len(cases), kinds[503], kinds[200], kinds["check says so"], kinds["503 and check says nothing"],
-            kinds["unreadable and check says nothing"])
+            kinds["unreadable and check says nothing"], kinds["kept on a damaged page, which is said"])
 
 
 # --- others on the database ------------------------------------------------------------
