@@ -280,6 +280,7 @@ writer_main(void *argument)
 		write_all(intake, tickets, count);
 		pthread_mutex_lock(&intake->lock);
 		finish(intake, tickets, count);
+		intake->wanted = (intake->waiting + count) * 7 / 8;
 		intake->log_frames = store_log_frames(intake->store);
 		if (log_is_copied)
 			intake->log_is_copied = false;
