@@ -4,7 +4,7 @@
 # All targets stand behind one lighttpd and take turns, ROUNDS times SECONDS each; printed are
 # medians, and the median of the ratios to the null responder in the same round.
 #
-#   bench/http.sh [CASE…]      CASE: reject ignore large wait accept accept64 (default: all)
+#   bench/http.sh [CASE…]      CASE: reject ignore large wait accept accept64 burst (default: all)
 #   ROUNDS=5 SECONDS_EACH=2 CONNECTIONS=16
 #
 # Needs lighttpd, wrk, and for the peers webhook, php-fpm (Debian packages); a peer that is
@@ -13,7 +13,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 ROUNDS=${ROUNDS:-5} SECONDS_EACH=${SECONDS_EACH:-2} CONNECTIONS=${CONNECTIONS:-16}
 PORT=${PORT:-18480}
-cases=${*:-reject ignore large wait accept accept64}
+cases=${*:-reject ignore large wait accept accept64 burst}
 top=$PWD
 lab=$(mktemp -d /tmp/hookcgi-bench.XXXXXX)
 pids=()
@@ -21,6 +21,10 @@ stop() {
 	[ ${#pids[@]} -eq 0 ] || kill "${pids[@]}" 2>/dev/null
 	# They do not end on TERM, as libfcgi programs do not.
 	pkill -KILL -f "^$lab/(null|reference|bare-hmac)" || :
+	local worker
+	for worker in $(pgrep -x hookcgi-worker); do # of this lab alone
+		! find "/proc/$worker/fd" -lname "$lab/queue/*" 2>/dev/null | grep -q . || kill "$worker"
+	done
 	wait 2>/dev/null
 	rm -rf "$lab"
 }
@@ -75,8 +79,34 @@ provider "plain" {
 }
 endpoint "durable" { provider = "plain" secret = "file:secret" run = {"/bin/true"} dedupe = "off" queue_limit = 100000000 }
 C
+# What is answered and what is run: the handler adds a byte to a file.
+cat >"$lab/count.c" <<C
+#include <fcntl.h>
+#include <unistd.h>
+int main(int argc, char **argv) { return argc != 2 || write(open(argv[1], O_WRONLY | O_APPEND), ".", 1) != 1; }
+C
+cc -O2 -o "$lab/count" "$lab/count.c" || exit 1
+: >"$lab/runs"
+mkdir -m 700 "$lab/queue"
+cat >"$lab/queue.conf" <<C
+store = "sqlite:$lab/queue/hookcgi.db"
+log = "file:$lab/queue.log"
+provider "plain" {
+    header = "X-Hub-Signature-256" algorithm = "hmac-sha256" format = "sha256={signature}"
+    signs = "{body}" event = "{body:type}" id = "{body:id}"
+}
+endpoint "queue" { provider = "plain" secret = "file:secret" run = {"$lab/count", "$lab/runs"} dedupe = "off"
+    queue_limit = 100000000 concurrency = 64 }
+C
 cat >"$lab/hooks.json" <<C
 [ { "id": "ignore", "execute-command": "/bin/true", "include-command-output-in-response": true,
+    "trigger-rule": { "match": { "type": "payload-hmac-sha256", "secret": "$secret",
+        "parameter": { "source": "header", "name": "X-Hub-Signature-256" } } } },
+  { "id": "first", "execute-command": "$lab/count", "pass-arguments-to-command": [ { "source": "string", "name": "$lab/runs" } ],
+    "trigger-rule": { "match": { "type": "payload-hmac-sha256", "secret": "$secret",
+        "parameter": { "source": "header", "name": "X-Hub-Signature-256" } } } },
+  { "id": "waits", "execute-command": "$lab/count", "pass-arguments-to-command": [ { "source": "string", "name": "$lab/runs" } ],
+    "include-command-output-in-response": true,
     "trigger-rule": { "match": { "type": "payload-hmac-sha256", "secret": "$secret",
         "parameter": { "source": "header", "name": "X-Hub-Signature-256" } } } } ]
 C
@@ -136,6 +166,8 @@ fastcgi.server = (
                  "max-procs" => 1, "bin-environment" => ( "HOOKCGI_CONFIG" => "$lab/hookcgi.conf" ) )),
   "/durable" => (( "bin-path" => "$top/build/hookcgi", "socket" => "$lab/durable.sock", "check-local" => "disable",
                  "max-procs" => 1, "bin-environment" => ( "HOOKCGI_CONFIG" => "$lab/durable.conf" ) )),
+  "/queue" => (( "bin-path" => "$top/build/hookcgi", "socket" => "$lab/queue.sock", "check-local" => "disable",
+                 "max-procs" => 1, "bin-environment" => ( "HOOKCGI_CONFIG" => "$lab/queue.conf" ) )),
   ".php"   => (( "socket" => "$lab/php.sock", "check-local" => "disable" )) )
 \$HTTP["url"] =~ "^/webhook/" {
   proxy.header = ( "map-urlpath" => ( "/webhook/" => "/hooks/" ) )
@@ -199,6 +231,23 @@ run_case() { # CASE BODY HEADERS EXPECTED-STATUS target=url…
 	done
 }
 
+# A burst, and then as long as runs still come: who answered 200, and what was run.
+burst() { # NAME URL
+	local result answered before after
+	: >"$lab/runs"
+	result=$(CONNECTIONS=64 SECONDS_EACH=2 measure "$2" "$small" "$good_small")
+	answered=$(awk '{ printf "%d", $1 * 2 }' <<<"$result")
+	after=$(stat -c %s "$lab/runs")
+	before=-1
+	while [ "$after" -ne "$before" ]; do
+		before=$after
+		sleep 2
+		after=$(stat -c %s "$lab/runs")
+	done
+	printf 'burst    %-14s %9.0f answered 200/s   about %6d answered   %6d run\n' \
+		"$1" "${result%% *}" "$answered" "$after"
+}
+
 small=$lab/small.json large=$lab/large.json
 json="Content-Type: application/json"
 good_small="$json
@@ -222,6 +271,13 @@ for case in $cases; do
 		${has_webhook:+webhook=/webhook/ignore} ${has_php:+php-fpm=/php/hook.php} ;;
 	accept64) CONNECTIONS=64 run_case accept64 "$small" "$good_small" 200 null=/null hookcgi=/durable \
 		${has_webhook:+webhook=/webhook/ignore} ${has_php:+php-fpm=/php/hook.php} ;;
+	burst)
+		if [ -n "$has_webhook" ]; then
+			burst webhook-waits /webhook/waits
+			burst webhook-first /webhook/first
+		fi
+		burst hookcgi /queue
+		;;
 	*) echo "unknown case $case" >&2 ;;
 	esac
 done

@@ -2,6 +2,7 @@
 #include "endpoint.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@
 
 /* As many as there can be threads that wait for one (config_load.c), so none waits for a runner. */
 #define RUNNERS_MAX 512
+
+#define ARENAS 2
 
 /* sysexits(3): EX_TEMPFAIL. */
 #define EXIT_START_AGAIN 75
@@ -122,6 +125,9 @@ int
 endpoint_serve_fastcgi(int listener, const char *config, int64_t stop_ms)
 {
 	endpoint_protect();
+	/* An event is allocated in one thread and freed in another: an arena for each kept 30 MB where two keep
+	 * 8, and were no faster. */
+	mallopt(M_ARENA_MAX, ARENAS);
 	runner_set_detached(work);
 	if (!runner_start()) /* before secrets and threads: see runner.h */
 		return EXIT_FAILURE;
