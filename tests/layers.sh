@@ -1,5 +1,5 @@
 #!/bin/sh
-# layers.sh - each file includes only what lies below it, and each foreign library one file (SQLite two)
+# layers.sh - each file includes only what lies below it, and each foreign library one file (SQLite three)
 #
 # The order of the house: a file may include headers of files named before it
 # (and its own). Nothing else may be included, so there is no circle and no way up.
@@ -9,7 +9,9 @@ cd "$(dirname "$0")/.."
 order="alloc clock buf text log
 crypto leaf json form
 message template provider_builtin provider safety settings config config_load
-store store_vfs store_sqlite tally wake intake envelope
+store store_vfs store_turn store_owner store_sqlite store_sql store_file store_transaction
+store_lease store_open store_put store_run store_recover store_ledger store_prune
+tally wake intake envelope
 signature handshake run runner attempt handler http http_exchange responder listen
 service receive worker
 endpoint cli cli_ledger
@@ -18,7 +20,7 @@ cli_list cli_show cli_replay cli_refused cli_stats cli_prune
 main"
 
 # library header, and the files that may include it
-foreign="fcgiapp.h:responder fastcgi.h:responder confuse.h:settings yajl/:json openssl/:crypto sqlite3.h:store_sqlite,store_vfs"
+foreign="fcgiapp.h:responder fastcgi.h:responder confuse.h:settings yajl/:json openssl/:crypto sqlite3.h:store_sql,store_open,store_vfs"
 
 faults=0
 fault() {
@@ -57,6 +59,11 @@ for file in src/*.c src/*.h; do
 			fault "$file includes ${pair%%:*}, which only ${pair##*:} may"
 		fi
 	done
+	case "$name" in
+	store_*) ;;
+	*) ! grep -q '^#include "store_sqlite\.h"' "$file" ||
+		fault "$file includes store_sqlite.h, which is for the files of the store alone" ;;
+	esac
 	if [ "$name" != run ] && [ "$name" != runner ] && [ "$name" != worker ] &&
 		grep -Eq '(^|[^a-z_])(v?fork|posix_spawnp?|popen|system)\(' "$file"; then
 		fault "$file starts processes: only run, runner and worker may"
