@@ -67,7 +67,7 @@
 #define LEFT_QUEUED 2000 /* where all others are done */
 #define LISTED 50
 
-#define PRUNE_STEP 200 /* rows, as worker.c has it */
+#define PRUNE_STEP 100 /* rows, as worker.c has it */
 #define PRUNE_TURNS 10
 
 #define PRODUCERS 16

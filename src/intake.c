@@ -30,9 +30,7 @@
 #define WORKER_ASK_MS 1000  /* between two calls for a worker */
 #define LINGER_MAX_US 5000  /* however slow the disk is */
 #define TALLY_AGAIN_MS 1000 /* opening one may take a moment, for all requests */
-#define COPY_ROUNDS 4
-#define COPY_REST 200 /* frames that the writing thread copies */
-#define LOOK_MS 500   /* how late it may be seen that one waits for too long */
+#define LOOK_MS 500         /* how late it may be seen that one waits for too long */
 #define TOO_LONG "the store was busy for too long"
 #define SETTLE_MS 10000 /* a result is not given up easily: the handler has run */
 
@@ -57,9 +55,7 @@ struct intake {
 	struct intake_ticket *finished; /* whose done() is to be called */
 	pthread_cond_t answer;
 	pthread_cond_t copy;
-	unsigned log_frames;  /* after the last commit */
 	bool log_is_long;     /* the copier is, or is to be, at it */
-	bool log_is_copied;   /* but for a rest */
 	bool answerer_sleeps; /* and looks at nothing until it is called */
 	bool started;
 	bool stopping;
@@ -197,26 +193,7 @@ await_work(struct intake *intake)
 		error = pthread_cond_timedwait(&intake->work, &intake->lock, &until);
 }
 
-/*
- * Copying the log into the database takes as long as hundreds of commits. It is done here while they go on, in
- * rounds: each has less to copy, what came during the one before. What is left then is so little that
- * the writing thread does it itself, and its next commit begins the log anew: only when nothing is left can it.
- */
-static bool
-copy_log(struct intake *intake, struct store *store)
-{
-	size_t left = STORE_LOG_LONG;
-	for (int round = 0; round < COPY_ROUNDS && left > COPY_REST; round++) {
-		unsigned copied;
-		if (store_checkpoint(store, &copied) != STORE_OK)
-			return false; /* another process is at it, or the disk has failed */
-		pthread_mutex_lock(&intake->lock);
-		left = intake->log_frames > copied ? intake->log_frames - copied : 0;
-		pthread_mutex_unlock(&intake->lock);
-	}
-	return true;
-}
-
+/* Copying the log into the database takes as long as hundreds of commits: here, while they go on. */
 static void *
 copier_main(void *argument)
 {
@@ -232,10 +209,9 @@ copier_main(void *argument)
 		}
 		pthread_mutex_unlock(&intake->lock);
 		store_expect(store, tally_acknowledged(intake->tally));
-		bool copied = copy_log(intake, store);
+		(void)store_checkpoint(store);
 		pthread_mutex_lock(&intake->lock);
 		intake->log_is_long = false;
-		intake->log_is_copied = copied;
 	}
 	pthread_mutex_unlock(&intake->lock);
 	store_free(store);
@@ -272,20 +248,12 @@ writer_main(void *argument)
 		if (intake->first == NULL)
 			break;
 		size_t count = take(intake, tickets);
-		bool log_is_copied = intake->log_is_copied;
-		unsigned copied;
 		pthread_mutex_unlock(&intake->lock);
-		if (log_is_copied)
-			(void)store_checkpoint(intake->store, &copied);
 		write_all(intake, tickets, count);
 		pthread_mutex_lock(&intake->lock);
 		finish(intake, tickets, count);
 		intake->wanted = (intake->waiting + count) * 7 / 8;
-		intake->log_frames = store_log_frames(intake->store);
-		if (log_is_copied)
-			intake->log_is_copied = false;
-		else if (intake->log_frames >= STORE_LOG_LONG && !intake->log_is_copied &&
-			 !intake->log_is_long) {
+		if (!intake->log_is_long && store_log_frames(intake->store) >= STORE_LOG_LONG) {
 			intake->log_is_long = true;
 			pthread_cond_signal(&intake->copy);
 		}

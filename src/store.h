@@ -67,12 +67,9 @@ void store_checkpoint_apart(struct store *store);
 /* Frames in the log after the last commit of this connection; 0 where there is no log. */
 unsigned store_log_frames(const struct store *store);
 
-/*
- * Copy what is in the log into the database and sync it. No writer waits for it, and what is committed meanwhile
- * is left to the next one; a log that was copied whole begins anew with the next commit. *copied_out:
- * how many of its frames are in the database. STORE_BUSY: another one is at it.
- */
-enum store_result store_checkpoint(struct store *store, unsigned *copied_out);
+/* Copy what is in the log into the database and sync it; the next commit begins the log anew. Writers wait only for the
+ * rest, what came while it was copied. STORE_BUSY: another one is at it. */
+enum store_result store_checkpoint(struct store *store);
 
 /*
  * Numbers up to this one were acknowledged (tally.h). So a database that holds nothing is not begun, nor one made

@@ -26,6 +26,7 @@
 #include "text.h"
 
 #define WAIT_MAX_MS ((int64_t)3600 * 1000)
+#define COPY_WAIT_MS 1000                   /* for the turn, to copy the rest of the log */
 #define LOG_FRAMES_MAX (4 * STORE_LOG_LONG) /* then the writer makes the checkpoint itself */
 
 /*
@@ -179,16 +180,41 @@ set_journal(struct store *store, bool is_empty)
 	return true;
 }
 
-/* After each commit that wrote to the log: what SQLite's own hook does (sqlite3WalDefaultHook()), with our limit.
- * A checkpoint that fails is made by a later one. */
+/* After each commit that wrote to the log, in the place of SQLite's own hook, see store_end(). */
 static int
 after_commit(void *context, sqlite3 *db, const char *name, int frames)
 {
 	struct store *store = context;
+	(void)db;
+	(void)name;
 	store->log_frames = (unsigned)frames;
-	if (store->log_frames >= (store->checkpoints_apart ? LOG_FRAMES_MAX : STORE_LOG_LONG))
-		(void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	store->log_grew = true;
 	return SQLITE_OK;
+}
+
+/* false: store->code. */
+static bool
+checkpoint(struct store *store)
+{
+	return sql_note(store,
+		sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
+}
+
+/*
+ * Write the log into the database. A passive checkpoint holds up nobody, and leaves what is written meanwhile: twice, so
+ * that this becomes little; and then, since a log begins anew only when all of it was copied,
+ * once more while nobody else has the turn to write. false: store->code.
+ */
+static bool
+copy_log(struct store *store)
+{
+	if (!checkpoint(store) || !checkpoint(store))
+		return false;
+	if (!turn_take(&store->turn, clock_ms() + COPY_WAIT_MS))
+		return true;
+	bool copied = checkpoint(store);
+	turn_give(&store->turn);
+	return copied;
 }
 
 /* false: store->code, or what is set is not in force. */
@@ -403,6 +429,13 @@ store_end(struct store *store)
 		return store_fail(store);
 	store->doubt_count = 0;
 	turn_give(&store->turn);
+	if (store->log_grew &&
+		store->log_frames >= (store->checkpoints_apart ? LOG_FRAMES_MAX : STORE_LOG_LONG)) {
+		/* The transaction is on disk all the same; a later one tries again. */
+		(void)copy_log(store);
+		store->code = SQLITE_OK;
+	}
+	store->log_grew = false;
 	return STORE_OK;
 }
 
@@ -468,18 +501,12 @@ store_log_frames(const struct store *store)
 }
 
 enum store_result
-store_checkpoint(struct store *store, unsigned *copied_out)
+store_checkpoint(struct store *store)
 {
-	int frames = 0, copied = 0;
-	*copied_out = 0;
 	enum store_result result = store_ready(store);
 	if (result != STORE_OK)
 		return result;
-	if (!sql_note(store, sqlite3_wal_checkpoint_v2(
-				     store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied)))
-		return store_fail(store);
-	*copied_out = copied > 0 ? (unsigned)copied : 0;
-	return STORE_OK;
+	return copy_log(store) ? STORE_OK : store_fail(store);
 }
 
 const char *

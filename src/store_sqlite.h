@@ -173,6 +173,7 @@ struct store {
 	bool leaves_log;          /* see store_leave_log() */
 	bool checkpoints_apart;   /* see store_checkpoint_apart() */
 	unsigned log_frames;      /* after the last commit */
+	bool log_grew;            /* since it was last copied */
 	bool counted;             /* what is queued, see store_recover() */
 	_Atomic int64_t expected; /* see store_expect() */
 	store_loss *lost;

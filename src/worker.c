@@ -67,7 +67,7 @@
 #define WAIT_MIN_MS 5         /* so that no trouble with clocks becomes a busy loop */
 #define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
 #define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
-#define PRUNE_STEP 200        /* rows that one step removes */
+#define PRUNE_STEP 100        /* rows that one step removes */
 #define ORPHAN_MS (60 * 1000) /* an endpoint may come back within that time */
 #define ORPHAN_STEP 100       /* events that one step makes dead */
 #define COMPLAINT_MS (60 * 1000) /* between two lines about the same trouble */

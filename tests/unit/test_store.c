@@ -962,6 +962,53 @@ a_log_that_is_left_is_found_by_the_next_one(void **state)
 	store_free(store);
 }
 
+/* Put so much that the log has that many frames more. */
+static void
+fill_log(struct store *store, unsigned frames)
+{
+	static char body[60000];
+	static unsigned number;
+	char key[16];
+	unsigned before = store_log_frames(store);
+	while (store_log_frames(store) < before + frames) {
+		snprintf(key, sizeof key, "f%u", number++);
+		struct store_event event = event_of("orders", key, STORE_QUEUED);
+		event.body = (struct slice){ body, sizeof body };
+		assert_int_equal(put(store, &event), STORE_ACCEPTED);
+	}
+}
+
+static void
+the_log_begins_anew_after_a_checkpoint(void **state)
+{
+	struct store *store = store_new(database), *copier = store_new(database);
+	(void)state;
+	/* Its own: the log never gets much longer than it is to be. */
+	for (int i = 0; i < 3; i++) {
+		fill_log(store, 100);
+		while (store_log_frames(store) < STORE_LOG_LONG)
+			fill_log(store, 40);
+		put_new(store, "orders", i == 0 ? "a" : i == 1 ? "b" : "c");
+		assert_in_range(store_log_frames(store), 1, 100);
+	}
+	/* Another one's: it goes on until that one has been at it. */
+	store_checkpoint_apart(store);
+	fill_log(store, STORE_LOG_LONG + 200);
+	assert_true(store_log_frames(store) > STORE_LOG_LONG);
+	assert_ok(copier, store_checkpoint(copier));
+	put_new(store, "orders", "d");
+	assert_in_range(store_log_frames(store), 1, 100);
+	/* Nobody has been: it does it itself in the end. */
+	fill_log(store, 4 * STORE_LOG_LONG - 100);
+	while (store_log_frames(store) < 4 * STORE_LOG_LONG)
+		fill_log(store, 40);
+	put_new(store, "orders", "e");
+	assert_in_range(store_log_frames(store), 1, 100);
+	store_free(copier);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
 static struct store *parents;
 
 static void
@@ -2384,6 +2431,7 @@ main(void)
 		TEST(a_database_that_was_open_here_is_not_begun_again_when_it_is_emptied),
 		TEST(a_number_that_was_acknowledged_is_not_given_again),
 		TEST(a_folder_that_cannot_be_written_is_said),
+		TEST(the_log_begins_anew_after_a_checkpoint),
 		TEST(a_log_that_is_left_is_found_by_the_next_one),
 		TEST(a_connection_is_not_carried_over_a_fork),
 		TEST(an_event_comes_back_as_it_was_put),
