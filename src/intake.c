@@ -134,8 +134,8 @@ write_all(struct intake *intake, struct intake_ticket *const *tickets, size_t co
 	intake->commit_us = clock_us() - began;
 	snprintf(reason, sizeof reason, "%s", store_reason(intake->store));
 	enum store_result settled = put;
-	if (put == STORE_BUSY && batch.event_count > 0 &&
-		batch.result_count > 0) /* results may wait longer than events */
+	/* Results may wait longer than events. */
+	if (put == STORE_BUSY && batch.event_count > 0 && batch.result_count > 0)
 		settled = store_settle_all(intake->store, batch.results, batch.result_count);
 
 	for (size_t i = 0, result = 0; i < count; i++) {
@@ -163,8 +163,8 @@ take(struct intake *intake, struct intake_ticket *tickets[BATCH_MAX])
 {
 	size_t count = 0;
 	while (intake->first != NULL && count < BATCH_MAX) {
-		intake->waiting--;
 		struct intake_ticket *ticket = intake->first;
+		intake->waiting--;
 		intake->first = ticket->next;
 		ticket->taken = true;
 		tickets[count++] = ticket;
@@ -189,7 +189,8 @@ await_work(struct intake *intake)
 			   (intake->commit_us < LINGER_MAX_US ? intake->commit_us : LINGER_MAX_US);
 	const struct timespec until = { until_us / 1000000, until_us % 1000000 * 1000 };
 	int error = 0;
-	while (intake->waiting < intake->wanted && !intake->stopping && error == 0)
+	while (intake->waiting < intake->wanted && intake->waiting < BATCH_MAX &&
+		!intake->stopping && error == 0)
 		error = pthread_cond_timedwait(&intake->work, &intake->lock, &until);
 }
 
@@ -386,7 +387,8 @@ line_up(struct intake *intake, struct intake_ticket *ticket)
 	*intake->last = ticket;
 	intake->last = &ticket->next;
 	intake->waiting++;
-	if (intake->waiting == 1 || intake->waiting == intake->wanted)
+	if (intake->waiting == 1 || intake->waiting == intake->wanted ||
+		intake->waiting == BATCH_MAX)
 		pthread_cond_signal(&intake->work);
 	if (intake->answerer_sleeps)
 		pthread_cond_signal(&intake->answer);
