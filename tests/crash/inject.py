@@ -806,8 +806,8 @@ ERRORS = {
     "epoll_pwait": ("EINTR",), "read": ("EINTR",), "pread64": ("EIO",), "fallocate": ("ENOSPC",),
     "unlink": ("EIO",), "mkdir": ("ENOSPC",), "mknodat": ("ENOSPC",), "accept4": ("EMFILE", "EINTR"),
 }
-ERROR_RUNS = {"cgi-first": 5, "cgi-new": 2, "fastcgi-new": 5, "worker-one": 7, "replay": 5,
-              "prune": 5}
+ERROR_RUNS = {"cgi-first": 5, "cgi-new": 2, "fastcgi-new": 7, "worker-one": 10, "replay": 7,
+              "prune": 7}
 
 
 def strace(log, inject=None, calls=None):
@@ -1042,7 +1042,7 @@ def pending_point(lab, template, scenario, point, size):
 NOTE = "qqq64s"  # struct note of malloc_preload.c
 # Libraries that use memory which they were not given. The process dies, the web server answers 500.
 CARELESS = ("libconfuse", "libcrypto", "libfcgi")
-MALLOC_RUNS = {"cgi-first": 60, "cgi-new": 30, "fastcgi-new": 80, "worker-one": 120, "list": 80,
+MALLOC_RUNS = {"cgi-first": 60, "cgi-new": 40, "fastcgi-new": 160, "worker-one": 240, "list": 80,
                "replay": 80, "prune": 80}
 
 

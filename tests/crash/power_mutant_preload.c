@@ -70,6 +70,8 @@ changed(sqlite3 *db, const char *sql)
 	NEXT(sqlite3_exec);
 	if (strcmp(sql, "PRAGMA synchronous") == 0 && (is("normal") || is("off")))
 		return "SELECT 2";
+	if (strcmp(sql, "PRAGMA journal_mode") == 0 && is("delete"))
+		return "SELECT 'wal'";
 	if (strcmp(sql, "PRAGMA journal_mode = WAL") == 0 && is("delete"))
 		return next(db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) == SQLITE_OK
 			       ? "SELECT 'wal'"

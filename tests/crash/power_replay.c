@@ -706,7 +706,7 @@ choose_contents(unsigned number, const struct choice *choice)
 	}
 }
 
-static const char *scratch; /* the folder of the database */
+static char scratch[4096]; /* the folder of the database */
 enum role { ROLE_DATABASE, ROLE_LOG, ROLE_JOURNAL, ROLE_COUNT };
 static const char *const role_names[ROLE_COUNT] = { "hookcgi.db", "hookcgi.db-wal",
 	"hookcgi.db-journal" };
@@ -714,9 +714,22 @@ static const char *const role_names[ROLE_COUNT] = { "hookcgi.db", "hookcgi.db-wa
 static char *
 scratch_path(const char *name)
 {
-	static char path[4096];
+	static char path[sizeof scratch + 256];
 	snprintf(path, sizeof path, "%s/%s", scratch, name);
 	return path;
+}
+
+/* A process remembers what it had open under a name, and a machine that comes up does not: each state has a
+ * name of its own. */
+static void
+rename_scratch(size_t number)
+{
+	char next[sizeof scratch];
+	char *dot = strrchr(scratch, '.');
+	int length = snprintf(next, sizeof next, "%.*s.%zu", (int)(dot - scratch), scratch, number);
+	if (length < 0 || (size_t)length >= sizeof next || rename(scratch, next) != 0)
+		give_up("%s: %s", next, strerror(errno));
+	memcpy(scratch, next, sizeof scratch);
 }
 
 static void
@@ -1080,6 +1093,7 @@ try(size_t place, const struct choice *choice)
 	if (is_new) {
 		verdict->state = hash | 1;
 		verdict_count++;
+		rename_scratch(verdict_count);
 		for (int role = 0; role < ROLE_COUNT; role++) {
 			if (at[role] >= 0)
 				put(role_names[role], files[at[role]].data, files[at[role]].size);
@@ -1164,12 +1178,10 @@ count_checkpoints(void)
 static void
 run_job(unsigned job, const char *folder, size_t wanted, uint64_t seed)
 {
-	char path[4096];
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	snprintf(path, sizeof path, "%s/%u", folder, job);
-	if (mkdir(path, 0700) != 0)
-		give_up("%s: %s", path, strerror(errno));
-	scratch = path;
+	snprintf(scratch, sizeof scratch, "%s/%u.0", folder, job);
+	if (mkdir(scratch, 0700) != 0)
+		give_up("%s: %s", scratch, strerror(errno));
 	forget_verdicts(wanted);
 	work_through(job, wanted, seed);
 	exit(0);

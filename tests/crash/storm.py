@@ -948,7 +948,7 @@ class Storm:
 
 def scenario_storm(children):
     """Kill everything all the time, and account for every event."""
-    seconds = float(os.environ.get("STORM_SECONDS", 1800 if TORTURE else 20))
+    seconds = float(os.environ.get("STORM_SECONDS", 1800 if TORTURE else 15))
     with Lab(children, {
         "one": 'concurrency = 1 backoff = "1s"',
         "four": 'concurrency = 4 backoff = "1s"',
