@@ -453,17 +453,21 @@ kept(struct request *request)
 	return because(request, OUTCOME_QUEUE_FULL, "queue_limit is reached");
 }
 
-/* Put the event into the store, and stay until it is there. */
+/* Hand in the ticket, and stay until the event is on disk. */
 static enum outcome
-keep(struct request *request, enum store_state state, const char *reason)
+put_and_stay(struct request *request)
 {
-	enum outcome outcome = make_ticket(request, state, reason);
-	if (outcome != OUTCOME_ACCEPTED)
-		return outcome;
 	http_wait_begin(request->exchange);
 	(void)intake_put(request->intake, &request->ticket);
 	http_wait_end(request->exchange);
 	return kept(request);
+}
+
+static enum outcome
+keep(struct request *request, enum store_state state, const char *reason)
+{
+	enum outcome outcome = make_ticket(request, state, reason);
+	return outcome == OUTCOME_ACCEPTED ? put_and_stay(request) : outcome;
 }
 
 static void answer_kept(struct intake_ticket *ticket);
@@ -475,10 +479,8 @@ keep_later(struct request *request)
 	enum outcome outcome = make_ticket(request, STORE_QUEUED, NULL);
 	if (outcome != OUTCOME_ACCEPTED)
 		return outcome;
-	if (!http_detach(request->exchange)) {
-		(void)intake_put(request->intake, &request->ticket);
-		return kept(request);
-	}
+	if (!http_detach(request->exchange))
+		return put_and_stay(request);
 	request->ticket.context = request;
 	request->ticket.done = answer_kept;
 	intake_put_later(request->intake, &request->ticket);

@@ -35,7 +35,7 @@ import fcgi_client  # noqa: E402
 HOOKCGI = os.path.abspath(os.environ.get("HOOKCGI", os.path.join(TOP, "build", "hookcgi")))
 BUILD = os.path.abspath(os.environ.get("CRASH_BUILD", os.path.join(TOP, "build", "crash")))
 TORTURE = os.environ.get("TORTURE", "") not in ("", "0")
-STATES = int(os.environ.get("POWER_STATES", "1000000" if TORTURE else "75000"))
+STATES = int(os.environ.get("POWER_STATES", "1000000" if TORTURE else "45000"))
 SECRET = b"a secret of the power test"
 ROUND = 25000  # states that one recording is good for
 SYNC_US = 1000  # what a sync takes; the requests that come meanwhile are the next group
