@@ -822,7 +822,7 @@ a_missing_run_is_a_warning_unless_it_is_said(void **state)
 	assert_null(endpoint("a")->unusable);
 }
 
-/* Row 74 of reliability.md: who may have written or read the file. */
+/* Who may have written or read the file. */
 static const struct permission {
 	mode_t folder, file;
 	bool foreign;                          /* owned by nobody (as root only) */
