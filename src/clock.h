@@ -7,6 +7,7 @@
 #ifndef HOOKCGI_CLOCK_H
 #define HOOKCGI_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -24,6 +25,18 @@ static inline int64_t
 clock_ms(void)
 {
 	return clock_us() / 1000;
+}
+
+/* A condition variable whose timed waits are until a time of CLOCK_MONOTONIC. */
+static inline void
+clock_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 }
 
 /* Milliseconds since 1970. */

@@ -315,9 +315,9 @@ http_exchange_handle(struct http_exchange *exchange, http_handler *handler, void
 	static const struct http_answer failure = { .status = 500 };
 
 	if (handler(context, exchange))
-		return false;
+		return true;
 	http_answer(exchange, &failure);
-	return true;
+	return false;
 }
 
 /* ---- CGI: the same over the environment and descriptors 0 and 1 ---- */

@@ -52,7 +52,7 @@ struct http_exchange {
 void http_exchange_init(struct http_exchange *exchange, const struct http_transport *transport,
 	char *const *variables, int64_t deadline_ms);
 
-/* Run the handler; a request is answered whatever it does. false: it was detached, and may be gone. */
+/* Run the handler; a request is answered whatever it does. true: it was detached, and may be gone. */
 bool http_exchange_handle(struct http_exchange *exchange, http_handler *handler, void *context);
 
 #endif

@@ -400,15 +400,11 @@ static void
 await(struct intake *intake, struct intake_ticket *ticket)
 {
 	struct intake_waiter waiter = { .done = false };
-	pthread_condattr_t monotonic;
 	const struct timespec deadline = { ticket->deadline_ms / 1000,
 		ticket->deadline_ms % 1000 * 1000000 };
 	int error = 0;
 
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&waiter.wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&waiter.wake);
 	/* cppcheck-suppress autoVariables ; gone from it again below */
 	ticket->waiter = &waiter;
 	pthread_mutex_lock(&intake->lock);
@@ -481,14 +477,10 @@ intake_of(const char *database, const char *config, bool worker_auto)
 		if (!threaded)
 			store_leave_log(intake->store); /* five syncs in each request else */
 		intake->last = &intake->first;
-		pthread_condattr_t monotonic;
-		pthread_condattr_init(&monotonic);
-		pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 		pthread_mutex_init(&intake->lock, NULL);
-		pthread_cond_init(&intake->work, &monotonic);
-		pthread_cond_init(&intake->answer, &monotonic);
+		clock_cond_init(&intake->work);
+		clock_cond_init(&intake->answer);
 		pthread_cond_init(&intake->copy, NULL);
-		pthread_condattr_destroy(&monotonic);
 		intake->next = intakes;
 		intakes = intake;
 	}

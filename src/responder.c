@@ -467,7 +467,7 @@ connection_serve(struct connection *connection, int fd, const struct http_limits
 	if (connection_receive(connection, deadline_ms)) {
 		http_exchange_init(exchange, &transport, connection->request.envp, deadline_ms);
 		log_set_sink(collect_log, connection);
-		if (!http_exchange_handle(exchange, handler, context))
+		if (http_exchange_handle(exchange, handler, context))
 			return true;
 		clean = is_read(connection);
 	} else if (log_allowed()) {
@@ -756,16 +756,12 @@ worker_run(void *argument)
 static bool
 pool_open(struct pool *pool)
 {
-	pthread_condattr_t monotonic;
 	struct epoll_event later = { .events = 0 }; /* until pool_arm() */
 	struct epoll_event always = { .events = EPOLLIN };
 
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool->ended, &monotonic);
+	clock_cond_init(&pool->ended);
 	pthread_cond_init(&pool->returned, NULL);
-	pthread_condattr_destroy(&monotonic);
 	pool->working_max = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
 	pool->workers = xcalloc(pool->limits->threads, sizeof pool->workers[0]);
 	pool->connections = xcalloc(pool->limits->threads, sizeof pool->connections[0]);

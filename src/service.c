@@ -17,8 +17,8 @@
 #include "alloc.h"
 #include "log.h"
 
-/* Half of the second in which a change takes effect. */
 #define LOAD_AGAIN_MS 5000 /* a configuration that is of no use, or not all of it */
+/* Half of the second in which a change takes effect. */
 #define LOOK_INTERVAL_MS 500
 
 struct snapshot {

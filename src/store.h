@@ -37,6 +37,9 @@ enum store_result {
 	STORE_FAILED, /* I/O, damage, read-only, not a database of ours */
 };
 
+/* Of an event; what says a larger one is damaged. */
+#define STORE_NUMBER_MAX (INT64_C(1) << 53)
+
 struct store;
 
 /*
@@ -221,17 +224,15 @@ enum store_result store_write(struct store *store, struct store_event *const *ev
 
 /*
  * store_settle() and then store_claim(), in one transaction with one fsync(2). The result is that of
- * the claim, and STORE_NONE leaves the attempt settled all the same. *settled_out is set when it is
+ * the claim, and STORE_NONE leaves the attempt settled all the same. settlement->result is set when it is
  * STORE_OK or STORE_NONE: STORE_OK, or STORE_NONE as store_settle() says it. With any other result
  * both are undone, and settling is tried again as with store_settle() (after an error of the disk
  * the attempt may be settled already: STORE_NONE). What job held may be gone whatever the result is, so it
  * is another one than that of the event that is settled, where that may be needed again.
  */
-enum store_result store_settle_and_claim(struct store *store, int64_t id,
-	const struct store_attempt *attempt, enum store_state state, int64_t due_ms,
-	const char *reason, enum store_result *settled_out, const struct store_lane *lanes,
-	size_t count, bool retries_first, int64_t now_ms, struct store_job *job,
-	int64_t *next_due_ms_out);
+enum store_result store_settle_and_claim(struct store *store, struct store_settlement *settlement,
+	const struct store_lane *lanes, size_t count, bool retries_first, int64_t now_ms,
+	struct store_job *job, int64_t *next_due_ms_out);
 
 /*
  * Give back what ended processes had claimed: queued again at once, in its old place, with a "lost"

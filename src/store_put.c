@@ -9,13 +9,12 @@
 #include "crypto.h"
 
 #define WAITED_LEASE_MS ((int64_t)2 * 3600 * 1000) /* over any timeout of a handler */
-#define NUMBER_MAX (INT64_C(1) << 53)              /* of an event that is believed */
 
 void
 store_expect(struct store *store, int64_t acknowledged)
 {
 	int64_t before = atomic_load(&store->expected);
-	if (acknowledged > NUMBER_MAX)
+	if (acknowledged > STORE_NUMBER_MAX)
 		return;
 	while (before < acknowledged &&
 		!atomic_compare_exchange_weak(&store->expected, &before, acknowledged))

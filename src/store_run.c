@@ -261,19 +261,15 @@ store_settle(struct store *store, int64_t id, const struct store_attempt *attemp
 }
 
 enum store_result
-store_settle_and_claim(struct store *store, int64_t id, const struct store_attempt *attempt,
-	enum store_state state, int64_t due_ms, const char *reason, enum store_result *settled_out,
+store_settle_and_claim(struct store *store, struct store_settlement *settlement,
 	const struct store_lane *lanes, size_t count, bool retries_first, int64_t now,
 	struct store_job *job, int64_t *next_due_ms_out)
 {
-	struct store_settlement settlement = { id, attempt, state, due_ms, reason, STORE_OK };
 	const struct wanted wanted = { lanes, count, retries_first, now };
 	*next_due_ms_out = INT64_MAX;
 	enum store_result result = store_begin(store, clock_ms() + SETTLE_WAIT_MS);
 	if (result != STORE_OK)
 		return result;
-	lease_settle(store, &settlement, clock_wall_ms());
-	result = claim_and_end(store, &wanted, job, next_due_ms_out);
-	*settled_out = settlement.result;
-	return result;
+	lease_settle(store, settlement, clock_wall_ms());
+	return claim_and_end(store, &wanted, job, next_due_ms_out);
 }

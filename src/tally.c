@@ -38,6 +38,7 @@
 
 #include "alloc.h"
 #include "log.h"
+#include "store.h"
 
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock would be one in each process");
 static_assert(sizeof(_Atomic uint64_t) == 8, "the words of the file are bare");
@@ -45,7 +46,6 @@ static_assert(sizeof(_Atomic uint64_t) == 8, "the words of the file are bare");
 /* "hookcgi" and the version: raise it when anything below or struct tally_refusal changes. */
 #define MAGIC UINT64_C(0x686f6f6b63676902)
 #define BUCKET_COUNT 256
-#define NUMBER_MAX (INT64_C(1) << 53) /* of an event; a larger one is damage */
 #define WORD_COUNT ((sizeof(struct tally_refusal) + 7) / 8)
 
 #define SAME_MS 10000    /* one that comes again so soon is counted, not kept */
@@ -398,7 +398,7 @@ tally_close(struct tally *tally)
 static bool
 is_number(int64_t id)
 {
-	return id >= 0 && id <= NUMBER_MAX;
+	return id >= 0 && id <= STORE_NUMBER_MAX;
 }
 
 /* false: it was as large. */

@@ -436,17 +436,23 @@ record(struct runner *runner, const struct work *work, struct work *next, bool l
 {
 	const struct store_attempt attempt =
 		attempt_of(&work->result, work->job.attempt, work->started_ms, work->result.reason);
-	const char *reason = work->state == STORE_DONE ? NULL : work->reason;
-	enum store_result settled;
+	struct store_settlement settlement = {
+		.id = work->job.id,
+		.attempt = &attempt,
+		.state = work->state,
+		.due_ms = work->due_ms,
+		.reason = work->state == STORE_DONE ? NULL : work->reason,
+	};
+	enum store_result result;
 	int64_t next_due_ms;
 
 	if (last || runner->left_behind)
-		return store_settle(
-			runner->store, work->job.id, &attempt, work->state, work->due_ms, reason);
-	enum store_result result = store_settle_and_claim(runner->store, work->job.id, &attempt,
-		work->state, work->due_ms, reason, &settled, runner->lanes, runner->lane_count,
-		runner->retries_first, clock_wall_ms(), &next->job, &next_due_ms);
-	return result == STORE_OK || result == STORE_NONE ? settled : result;
+		result = store_settle_all(runner->store, &settlement, 1);
+	else
+		result = store_settle_and_claim(runner->store, &settlement, runner->lanes,
+			runner->lane_count, runner->retries_first, clock_wall_ms(), &next->job,
+			&next_due_ms);
+	return result == STORE_OK || result == STORE_NONE ? settlement.result : result;
 }
 
 /* Record it, however long that takes: the handler has run. next: what is run next, where that is known. false:

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,6 +30,7 @@
 
 #include "clock.h"
 #include "crypto.h"
+#include "scratch.h"
 #include "store.h"
 
 #define PATIENCE_MS 60000 /* a limit that only a broken program reaches */
@@ -56,15 +56,6 @@ deadline(void)
 }
 
 static int
-remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-	(void)status;
-	(void)kind;
-	(void)where;
-	return remove(path);
-}
-
-static int
 setup(void **state)
 {
 	(void)state;
@@ -78,7 +69,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	return nftw(scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(scratch);
 }
 
 static struct slice
@@ -1678,8 +1669,11 @@ settle_and_claim(struct store *store, int64_t id, enum store_state state,
 	enum store_result *settled, struct store_job *job, int64_t *next_due_ms)
 {
 	struct store_lane lane = { "orders", 1, HOUR_MS };
-	return store_settle_and_claim(store, id, &good_attempt, state, 0, NULL, settled, &lane, 1,
-		true, clock_wall_ms(), job, next_due_ms);
+	struct store_settlement settlement = { id, &good_attempt, state, 0, NULL, STORE_OK };
+	enum store_result result = store_settle_and_claim(
+		store, &settlement, &lane, 1, true, clock_wall_ms(), job, next_due_ms);
+	*settled = settlement.result;
+	return result;
 }
 
 static void

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 
 #include <sqlite3.h>
 
+#include "scratch.h"
 #include "store_vfs.h"
 
 #define TURNS 1000 /* of each of two processes */
@@ -125,15 +125,6 @@ prepare(void **state)
 /* ---- Help ---- */
 
 static int
-remove_one(const char *path, const struct stat *status, int kind, struct FTW *where)
-{
-	(void)status;
-	(void)kind;
-	(void)where;
-	return remove(path);
-}
-
-static int
 setup(void **state)
 {
 	(void)state;
@@ -149,7 +140,7 @@ teardown(void **state)
 {
 	(void)state;
 	no_large_memory = false;
-	return nftw(scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(scratch);
 }
 
 static int

@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -28,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "store.h"
 #include "tally.h"
 #include "wake.h"
@@ -392,15 +392,6 @@ work_once(void)
 }
 
 static int
-remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-	(void)status;
-	(void)kind;
-	(void)walk;
-	return remove(path);
-}
-
-static int
 setup(void **state)
 {
 	(void)state;
@@ -432,7 +423,7 @@ teardown(void **state)
 			close(fd);
 		poll(NULL, 0, 10);
 	}
-	return nftw(scratch, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(scratch);
 }
 
 /*
