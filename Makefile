@@ -142,7 +142,7 @@ SHELL_FILES = $(shell git ls-files 2>/dev/null | grep -E '\.(sh|bash|bats)$$|^\.
 
 lint-here: $(BUILD)/provider_builtin.c
 	tests/layers.sh
-	clang-format --dry-run -Werror src/*.[ch] tests/unit/*.c tests/crash/*.c
+	clang-format --dry-run -Werror src/*.[ch] tests/unit/*.[ch] tests/crash/*.c
 	$(MAKE) CC=gcc BUILD=build/lint-gcc build/lint-gcc/hookcgi
 	$(MAKE) CC=clang BUILD=build/lint-clang build/lint-clang/hookcgi
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability \

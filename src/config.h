@@ -22,6 +22,7 @@ struct config_secret {
 	char *text; /* trailing newline of a file taken off */
 	size_t len;
 	char *source; /* "file:/home/me/orders.secret", "env:NAME", "literal": for people */
+	char *key_id; /* the sender's name for it, of a key block; NULL: may be any */
 };
 
 enum config_stdin { CONFIG_STDIN_JSON, CONFIG_STDIN_RAW, CONFIG_STDIN_NONE };

@@ -71,13 +71,16 @@ static const struct settings_allowed handshake_options[] = {
 static const struct settings_allowed provider_block_options[] = {
 	{ TEXT("title"), IN(provider_options, title) },
 	{ TEXT("docs"), IN(provider_options, docs) },
+	{ TEXT("sure"), IN(provider_options, sure) },
 	{ TEXT("rests_on"), IN(provider_options, rests_on) },
+	{ TEXT("retry"), IN(provider_options, retry) },
 	SCHEME_IN(provider_options, main.),
 	{ LIST("event"), IN(provider_options, event) },
 	{ LIST("id"), IN(provider_options, id) },
 	{ LIST("headers"), IN(provider_options, headers) },
 	{ TEXT("success"), IN(provider_options, success_status) },
 	{ TEXT("success_body"), IN(provider_options, success_body) },
+	{ TEXT("refusal"), IN(provider_options, refusal) },
 	{ BLOCK("variant", variant_options) },
 	{ BLOCK("handshake", handshake_options) },
 	{ .name = NULL },
@@ -558,7 +561,7 @@ static bool
 read_secret(
 	const struct section *section, const char *value, unsigned line, struct config_secret *out)
 {
-	struct config_secret secret = { NULL, 0, NULL };
+	struct config_secret secret = { NULL, 0, NULL, NULL };
 	bool read;
 	if (strncmp(value, "file:", 5) == 0 && value[5] != '\0') {
 		char *path = absolute_path(section->loader->config, value + 5);

@@ -24,11 +24,19 @@ enum message_body {
 	MESSAGE_BODY_NO_MEMORY,
 };
 
+/* What an endpoint says for a {parameter:NAME} of its provider. */
+struct message_parameter {
+	char *name;
+	char *value;
+};
+
 struct message {
 	/* Filled by whoever received or made the message; all borrowed. */
 	char *const *variables; /* "NAME=value" strings, NULL-ended */
 	struct slice body;
 	const char *url_override; /* the URL as registered at the sender, or NULL */
+	const struct message_parameter *parameters;
+	size_t parameter_count;
 
 	/* Filled on the way, by receive.c; data NULL while unknown. */
 	struct slice endpoint;
@@ -36,7 +44,12 @@ struct message {
 	struct slice id;
 	struct slice key;
 	struct slice timestamp; /* as sent */
-	struct slice secret;    /* only while a scheme that signs {secret} is checked */
+	struct slice key_id;    /* which key the sender says it used */
+	/* Only while a scheme is checked that refers to them: */
+	struct slice secret;
+	struct slice item;           /* the path of the element at hand, of a scheme with each */
+	const struct leaves *claims; /* of a JWT */
+	struct slice digest;         /* only while a handshake is answered that computes one */
 
 	/* Names at the top of a JSON body that it is read for at first; set by
 	 * receive.c, may stay NULL. Borrowed. */

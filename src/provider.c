@@ -774,18 +774,20 @@ compile_conditions(struct compiler *compiler, char *const *when, struct provider
 			"it apart, as in \"{body:type}=ping\"");
 }
 
-/* A status that a sender takes for a success, fallback when text is NULL. */
+/* An HTTP status within these bounds; usual when text is NULL. */
 static int
-compile_status(struct compiler *compiler, const char *option, const char *text)
+compile_status(struct compiler *compiler, const char *option, const char *text, int least, int most,
+	int usual)
 {
-	uint64_t status = 200;
+	uint64_t status;
 
-	if (text != NULL && (!text_parse_number(slice_of(text), 299, &status) || status < 200)) {
-		fault(compiler, option,
-			"\"%.40s\" is not a success: write a number from 200 to 299", text);
-		return 200;
-	}
-	return (int)status;
+	if (text == NULL)
+		return usual;
+	if (text_parse_number(slice_of(text), (uint64_t)most, &status) && status >= (uint64_t)least)
+		return (int)status;
+	fault(compiler, option, "\"%.40s\" is not possible here: write a number from %d to %d",
+		text, least, most);
+	return usual;
 }
 
 static void
@@ -810,7 +812,7 @@ compile_handshake(struct compiler *compiler, const struct provider_handshake_opt
 				options->verified);
 	}
 	compile_conditions(compiler, options->when, out);
-	out->status = compile_status(compiler, "status", options->status);
+	out->status = compile_status(compiler, "status", options->status, 200, 499, 200);
 	out->content_type = xstrdup(type);
 	/* What is echoed was chosen by a stranger: never a type in which a browser runs scripts. */
 	if (!is_one_of(type, "text/plain", "application/json"))
@@ -980,14 +982,24 @@ provider_compile(
 	provider->name = copy(options->name);
 	provider->title = copy(options->title);
 	provider->docs = copy(options->docs);
+	if (options->sure != NULL && !is_one_of(options->sure, "sdk", "document") &&
+		!is_one_of(options->sure, "third-party", "memory"))
+		fault(&compiler, "sure",
+			"\"%.40s\" is not known: write sdk, document, third-party or memory",
+			options->sure);
+	provider->sure = copy(options->sure);
 	provider->rests_on = copy(options->rests_on);
+	provider->retry = copy(options->retry);
 	compile_schemes(&compiler, options, provider);
 	provider->event_count =
 		compile_list(&compiler, "event", options->event, false, &provider->events);
 	provider->id_count = compile_list(&compiler, "id", options->id, true, &provider->ids);
 	compile_headers(&compiler, options->headers, provider);
 	compile_handshakes(&compiler, options, provider);
-	provider->success_status = compile_status(&compiler, "success", options->success_status);
+	provider->success_status =
+		compile_status(&compiler, "success", options->success_status, 200, 299, 200);
+	provider->refusal_status =
+		compile_status(&compiler, "refusal", options->refusal, 400, 499, 401);
 	provider->success_body = copy(options->success_body);
 	forget_told(&compiler);
 	if (compiler.failed) {
@@ -1048,7 +1060,9 @@ provider_free(struct provider *provider)
 	free(provider->name);
 	free(provider->title);
 	free(provider->docs);
+	free(provider->sure);
 	free(provider->rests_on);
+	free(provider->retry);
 	free(provider->success_body);
 	free(provider);
 }

@@ -82,7 +82,9 @@ struct provider {
 	char *name;
 	char *title;    /* for people, may be NULL */
 	char *docs;     /* link, may be NULL */
-	char *rests_on; /* what the facts rest on, may be NULL */
+	char *sure;     /* how sure the facts are: "sdk", "document", "third-party", "memory", or NULL */
+	char *rests_on; /* what they rest on, may be NULL */
+	char *retry;    /* how the sender tries again, for people, may be NULL */
 	struct provider_scheme *schemes;
 	size_t scheme_count;
 	struct template **events; /* tried in order */
@@ -99,6 +101,7 @@ struct provider {
 	size_t handshake_count;
 	int success_status; /* what the sender wants to see, default 200 */
 	char *success_body; /* or NULL: ours */
+	int refusal_status; /* what it wants to see for a wrong signature, default 401 */
 };
 
 /* Options as written; every pointer may be NULL, lists are NULL-ended. Borrowed. */
@@ -135,7 +138,9 @@ struct provider_options {
 	const char *name;
 	const char *title;
 	const char *docs;
+	const char *sure;
 	const char *rests_on;
+	const char *retry;
 	struct provider_scheme_options main;
 	const struct provider_scheme_options *variants;
 	size_t variant_count;
@@ -146,6 +151,7 @@ struct provider_options {
 	char *const *headers;
 	const char *success_status;
 	const char *success_body;
+	const char *refusal; /* 400 to 499 */
 };
 
 /* Called for each fault: the option's name ("signs"), which variant or handshake

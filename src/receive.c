@@ -662,6 +662,13 @@ decide(struct request *request)
 	return outcome;
 }
 
+static int
+refusal_status(const struct request *request, enum outcome outcome)
+{
+	return outcome == OUTCOME_UNAUTHORIZED ? request->endpoint->provider->refusal_status
+					       : outcomes[outcome].status;
+}
+
 /* The sender's required success where it has one, else the outcome's own words. */
 static void
 compose_answer(struct request *request, enum outcome outcome)
@@ -671,7 +678,8 @@ compose_answer(struct request *request, enum outcome outcome)
 	const struct provider *provider = success ? request->endpoint->provider : NULL;
 
 	if (answer->status == 0)
-		answer->status = success ? provider->success_status : outcomes[outcome].status;
+		answer->status =
+			success ? provider->success_status : refusal_status(request, outcome);
 	if (answer->content_type == NULL && outcome != OUTCOME_HANDSHAKE) {
 		answer->content_type = "application/json";
 		if (success && provider->success_body != NULL) {
