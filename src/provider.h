@@ -80,9 +80,9 @@ struct provider_handshake {
 
 struct provider {
 	char *name;
-	char *title;    /* for people, may be NULL */
-	char *docs;     /* link, may be NULL */
-	char *sure;     /* how sure the facts are: "sdk", "document", "third-party", "memory", or NULL */
+	char *title; /* for people, may be NULL */
+	char *docs;  /* link, may be NULL */
+	char *sure; /* how sure the facts are: "sdk", "document", "third-party", "memory", or NULL */
 	char *rests_on; /* what they rest on, may be NULL */
 	char *retry;    /* how the sender tries again, for people, may be NULL */
 	struct provider_scheme *schemes;

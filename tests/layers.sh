@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 
 order="alloc clock buf text log
 crypto leaf json form
-message template provider_builtin provider safety settings config config_load
+message template provider_builtin provider provider_compiler provider_scheme
+provider_handshake provider_signed provider_compile safety settings config config_load
 store store_vfs store_turn store_owner store_sqlite store_sql store_file store_transaction
 store_lease store_open store_put store_run store_recover store_ledger store_prune
 tally wake intake envelope
@@ -59,6 +60,11 @@ for file in src/*.c src/*.h; do
 			fault "$file includes ${pair%%:*}, which only ${pair##*:} may"
 		fi
 	done
+	case "$name" in
+	provider_*) ;;
+	*) ! grep -q '^#include "provider_compiler\.h"' "$file" ||
+		fault "$file includes provider_compiler.h, which is for provider_*.c alone" ;;
+	esac
 	case "$name" in
 	store_*) ;;
 	*) ! grep -q '^#include "store_sqlite\.h"' "$file" ||

@@ -44,7 +44,9 @@ static struct config_secret
 secret_of(const char *text)
 {
 	static char source[] = "literal";
-	struct config_secret secret = { (char *)(uintptr_t)text, strlen(text), source };
+	struct config_secret secret = {
+		.text = (char *)(uintptr_t)text, .len = strlen(text), .source = source
+	};
 
 	return secret;
 }

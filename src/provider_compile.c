@@ -1,0 +1,124 @@
+/* provider_compile.c - a provider's options become schemes, templates and handshakes */
+#include "provider_compiler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "text.h"
+
+/* A list of templates, for event and id. */
+static size_t
+compile_list(struct compiler *compiler, const char *option, char *const *sources, bool must_refer,
+	struct template ***out)
+{
+	size_t count = compile_count(sources), compiled = 0;
+
+	*out = xcalloc(count, sizeof **out);
+	for (size_t i = 0; i < count; i++) {
+		struct template *template =
+			must_refer ? compile_reference(compiler, option, PLACE_FACT, sources[i])
+				   : compile_template(compiler, option, PLACE_FACT, sources[i]);
+		if (template != NULL)
+			(*out)[compiled++] = template;
+	}
+	return compiled;
+}
+
+static void
+compile_headers(struct compiler *compiler, char *const *headers, struct provider *provider)
+{
+	size_t count = compile_count(headers);
+
+	provider->headers = xcalloc(count, sizeof *provider->headers);
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(headers[i]);
+		if (len == 0 || len != strspn(headers[i], "abcdefghijklmnopqrstuvwxyz"
+							  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+							  "0123456789-_."))
+			compile_fault(compiler, "headers",
+				"\"%.40s\" is not the name of a header: write letters, digits, - "
+				"and _",
+				headers[i]);
+		else
+			provider->headers[provider->header_count++] = xstrdup(headers[i]);
+	}
+}
+
+static void
+add_body_name(struct provider *provider, struct slice name)
+{
+	for (size_t i = 0; i < provider->body_name_count; i++)
+		if (slice_is(name, provider->body_names[i]))
+			return;
+	provider->body_names = xreallocarray(
+		provider->body_names, provider->body_name_count + 1, sizeof *provider->body_names);
+	provider->body_names[provider->body_name_count++] = xmemdup0(name.data, name.len);
+}
+
+static void
+collect_body_names(struct provider *provider, struct template *const *templates, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < templates[i]->count; j++) {
+			const struct template_part *part = &templates[i]->parts[j];
+			if (part->kind == TEMPLATE_BODY_FIELD)
+				add_body_name(provider, template_first_name(part->text));
+			if (part->kind != TEMPLATE_KEY)
+				continue;
+			for (const char *name = part->text; *name != '\0';) {
+				size_t len = strcspn(name, "|");
+				add_body_name(provider, (struct slice){ name, len });
+				name += len + (name[len] == '|');
+			}
+		}
+	}
+}
+
+struct provider *
+provider_compile(
+	const struct provider_options *options, provider_fault *fault_function, void *context)
+{
+	struct compiler compiler = { .fault = fault_function, .context = context };
+	struct provider *provider = xcalloc(1, sizeof *provider);
+
+	if (options->name == NULL || !text_is_name(slice_of(options->name)))
+		compile_fault(&compiler, "name",
+			"\"%.80s\" is not a name: write at most 64 small letters, digits, - and _",
+			options->name != NULL ? options->name : "");
+	if (options->docs != NULL && strncmp(options->docs, "https://", 8) != 0 &&
+		strncmp(options->docs, "http://", 7) != 0)
+		compile_fault(&compiler, "docs", "\"%.80s\" is not a link: write it with https://",
+			options->docs);
+	provider->name = compile_copy(options->name);
+	provider->title = compile_copy(options->title);
+	provider->docs = compile_copy(options->docs);
+	if (options->sure != NULL && !compile_is_one_of(options->sure, "sdk", "document") &&
+		!compile_is_one_of(options->sure, "third-party", "memory"))
+		compile_fault(&compiler, "sure",
+			"\"%.40s\" is not known: write sdk, document, third-party or memory",
+			options->sure);
+	provider->sure = compile_copy(options->sure);
+	provider->rests_on = compile_copy(options->rests_on);
+	provider->retry = compile_copy(options->retry);
+	compile_schemes(&compiler, options, provider);
+	provider->event_count =
+		compile_list(&compiler, "event", options->event, false, &provider->events);
+	provider->id_count = compile_list(&compiler, "id", options->id, true, &provider->ids);
+	compile_headers(&compiler, options->headers, provider);
+	compile_handshakes(&compiler, options, provider);
+	provider->success_status =
+		compile_status(&compiler, "success", options->success_status, 200, 299, 200);
+	provider->refusal_status =
+		compile_status(&compiler, "refusal", options->refusal, 400, 499, 401);
+	provider->success_body = compile_copy(options->success_body);
+	compile_forget_told(&compiler);
+	if (compiler.failed) {
+		provider_free(provider);
+		return NULL;
+	}
+	compile_judgement(provider);
+	collect_body_names(provider, provider->events, provider->event_count);
+	collect_body_names(provider, provider->ids, provider->id_count);
+	return provider;
+}

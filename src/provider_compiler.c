@@ -1,0 +1,175 @@
+/* provider_compiler.c - faults, templates and lists, for the files that compile a provider */
+#include "provider_compiler.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+
+#define FAULT_SIZE 512
+
+/* Keep what the main scheme was blamed for; true: this variant only inherits it. */
+static bool
+already_told(struct compiler *compiler, const char *line)
+{
+	if (compiler->block == NULL) {
+		compiler->told = xreallocarray(
+			compiler->told, compiler->told_count + 1, sizeof *compiler->told);
+		compiler->told[compiler->told_count++] = xstrdup(line);
+		return false;
+	}
+	for (size_t i = 0; i < compiler->told_count; i++) {
+		if (strcmp(compiler->told[i], line) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+compile_fault(struct compiler *compiler, const char *option, const char *format, ...)
+{
+	char message[FAULT_SIZE], line[FAULT_SIZE + 32];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(message, sizeof message, format, arguments);
+	va_end(arguments);
+	compiler->failed = true;
+	snprintf(line, sizeof line, "%s %s", option, message);
+	if (!already_told(compiler, line))
+		compiler->fault(compiler->context, compiler->block, option, message);
+}
+
+void
+compile_forget_told(struct compiler *compiler)
+{
+	for (size_t i = 0; i < compiler->told_count; i++)
+		free(compiler->told[i]);
+	free(compiler->told);
+	compiler->told = NULL;
+	compiler->told_count = 0;
+}
+
+char *
+compile_copy(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
+size_t
+compile_count(char *const *list)
+{
+	size_t count = 0;
+
+	while (list != NULL && list[count] != NULL)
+		count++;
+	return count;
+}
+
+#define KIND(name) (1u << TEMPLATE_##name)
+#define FIELD_KINDS (KIND(BODY_FIELD) | KIND(HEADER) | KIND(QUERY))
+#define REQUEST_KINDS                                                                            \
+	(FIELD_KINDS | KIND(KEY) | KIND(BODY) | KIND(BODYHASH) | KIND(SORTED_FORM) | KIND(URL) | \
+		KIND(PATH) | KIND(METHOD) | KIND(ENDPOINT))
+#define SIGNED_KINDS (REQUEST_KINDS | KIND(TIMESTAMP) | KIND(ID))
+
+static const unsigned place_kinds[] = {
+	[PLACE_CARRIER] = FIELD_KINDS,
+	[PLACE_FORMAT] = KIND(SIGNATURE) | KIND(TIMESTAMP),
+	[PLACE_SIGNS] = SIGNED_KINDS,
+	[PLACE_SIGNS_HASH] = SIGNED_KINDS | KIND(SECRET),
+	[PLACE_FACT] = REQUEST_KINDS,
+};
+
+static void
+fault_misplaced(struct compiler *compiler, const char *option, enum place place,
+	enum template_kind kind, const char *source)
+{
+	char known[FAULT_SIZE / 2] = "";
+	size_t used = 0;
+
+	for (int i = TEMPLATE_LITERAL + 1; i <= TEMPLATE_SORTED_FORM; i++) {
+		if ((place_kinds[place] & 1u << i) != 0 && used < sizeof known)
+			used += (size_t)snprintf(known + used, sizeof known - used, " %s",
+				template_kind_name((enum template_kind)i));
+	}
+	compile_fault(compiler, option,
+		"\"%.80s\": %s has no meaning here: write text and any of%s", source,
+		template_kind_name(kind), known);
+}
+
+static bool
+refers_to_anything(const struct template *template)
+{
+	for (size_t i = 0; i < template->count; i++) {
+		if (template->parts[i].kind != TEMPLATE_LITERAL)
+			return true;
+	}
+	return false;
+}
+
+struct template *
+compile_template(
+	struct compiler *compiler, const char *option, enum place place, const char *source)
+{
+	char reason[256];
+	struct template *template;
+
+	if (*source == '\0') {
+		compile_fault(compiler, option, "is empty: leave it out or write a template");
+		return NULL;
+	}
+	template = template_parse(source, reason);
+	if (template == NULL) {
+		compile_fault(compiler, option, "\"%.80s\": %s", source, reason);
+		return NULL;
+	}
+	for (size_t i = 0; i < template->count; i++) {
+		enum template_kind kind = template->parts[i].kind;
+		if (kind == TEMPLATE_LITERAL || (place_kinds[place] & 1u << kind) != 0)
+			continue;
+		fault_misplaced(compiler, option, place, kind, source);
+		template_free(template);
+		return NULL;
+	}
+	return template;
+}
+
+struct template *
+compile_reference(
+	struct compiler *compiler, const char *option, enum place place, const char *source)
+{
+	struct template *template = compile_template(compiler, option, place, source);
+
+	if (template == NULL || refers_to_anything(template))
+		return template;
+	compile_fault(compiler, option,
+		"\"%.80s\" is the same text for every request: refer to a part of it in braces, as "
+		"in %s",
+		source, place == PLACE_FORMAT ? "{signature}" : "{header:X-Name} or {body:field}");
+	template_free(template);
+	return NULL;
+}
+
+bool
+compile_is_one_of(const char *text, const char *a, const char *b)
+{
+	return strcmp(text, a) == 0 || strcmp(text, b) == 0;
+}
+
+int
+compile_status(struct compiler *compiler, const char *option, const char *text, int least, int most,
+	int usual)
+{
+	uint64_t status;
+
+	if (text == NULL)
+		return usual;
+	if (text_parse_number(slice_of(text), (uint64_t)most, &status) && status >= (uint64_t)least)
+		return (int)status;
+	compile_fault(compiler, option,
+		"\"%.40s\" is not possible here: write a number from %d to %d", text, least, most);
+	return usual;
+}

@@ -1,0 +1,65 @@
+/* provider_compiler.h - what the files that compile a provider have in common
+ *
+ * For provider_*.c alone. Faults are reported one by one and compiling goes on, since whoever
+ * writes a provider wants to see them all.
+ */
+#ifndef HOOKCGI_PROVIDER_COMPILER_H
+#define HOOKCGI_PROVIDER_COMPILER_H
+
+#include "provider.h"
+
+struct compiler {
+	provider_fault *fault;
+	void *context;
+	const char *block; /* the variant or handshake at hand, NULL: the provider itself */
+	bool failed;
+	char **told; /* of the main scheme, not told again for what a variant takes over */
+	size_t told_count;
+};
+
+/* Where a template may stand, and what it may refer to there. */
+enum place {
+	PLACE_CARRIER, /* header, signature, timestamp: one value of the request */
+	PLACE_FORMAT,
+	PLACE_SIGNS,
+	PLACE_SIGNS_HASH, /* signs of a plain hash */
+	PLACE_FACT,       /* event, id, and what a handshake looks for or answers */
+};
+
+/* Report a fault of an option of the block at hand: what is wrong and what to write. */
+void compile_fault(struct compiler *compiler, const char *option, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* From here on a fault of the main scheme is told anew. */
+void compile_forget_told(struct compiler *compiler);
+
+/* A copy the caller frees; NULL of NULL. */
+char *compile_copy(const char *text);
+
+/* Of a NULL-ended list, which may be NULL. */
+size_t compile_count(char *const *list);
+
+bool compile_is_one_of(const char *text, const char *a, const char *b);
+
+/* NULL: there was a fault. */
+struct template *compile_template(
+	struct compiler *compiler, const char *option, enum place place, const char *source);
+
+/* As compile_template(), for a template that tells nothing when it is text only. */
+struct template *compile_reference(
+	struct compiler *compiler, const char *option, enum place place, const char *source);
+
+/* An HTTP status within these bounds; usual when text is NULL. */
+int compile_status(struct compiler *compiler, const char *option, const char *text, int least,
+	int most, int usual);
+
+/* The parts of it, each in its file. */
+void compile_schemes(struct compiler *compiler, const struct provider_options *options,
+	struct provider *provider);
+void compile_handshakes(struct compiler *compiler, const struct provider_options *options,
+	struct provider *provider);
+
+/* Which of the ids a signature covers: after everything else has been compiled without a fault. */
+void compile_judgement(struct provider *provider);
+
+#endif
