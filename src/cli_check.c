@@ -43,6 +43,7 @@ encoding_name(enum text_encoding encoding)
 	case TEXT_HEX_UPPER: return "upper-case hex";
 	case TEXT_BASE64: return "base64";
 	case TEXT_BASE64URL: return "base64url";
+	case TEXT_BASE64_HEX: return "base64 of hex";
 	}
 	return "?";
 }

@@ -36,6 +36,7 @@ message_free(struct message *message)
 	if (message == NULL)
 		return;
 	leaves_free(message->leaves);
+	leaves_free(message->claims);
 	buf_free(&message->url);
 	memset(message, 0, sizeof *message);
 }
@@ -265,6 +266,14 @@ request_target(const struct message *message)
 }
 
 struct slice
+message_target(const struct message *message)
+{
+	struct slice target = request_target(message);
+
+	return target.data != NULL && target.len == 0 ? slice_of("/") : target;
+}
+
+struct slice
 message_path(const struct message *message)
 {
 	struct slice target = request_target(message);
@@ -329,10 +338,20 @@ message_url(struct message *message)
 	const char *scheme = url_scheme(message);
 	struct buf *url = &message->url;
 
-	if (message->url_override != NULL)
-		return message->url_override;
 	if (url->len > 0)
 		return buf_text(url);
+	if (message->url_override != NULL) {
+		struct slice query = message_query(message);
+		struct slice before = slice_of(message->url_override);
+		before.len = strcspn(message->url_override, "?");
+		if (query.len == 0)
+			return message->url_override;
+		if (buf_append_slice(url, before) && buf_append_text(url, "?") &&
+			buf_append_slice(url, query))
+			return buf_text(url);
+		buf_clear(url);
+		return NULL;
+	}
 	if (target.data == NULL)
 		return NULL;
 	if (buf_appendf(url, "%s://", scheme) && append_host(message, scheme, url) &&

@@ -47,9 +47,9 @@ struct message {
 	struct slice key_id;    /* which key the sender says it used */
 	/* Only while a scheme is checked that refers to them: */
 	struct slice secret;
-	struct slice item;           /* the path of the element at hand, of a scheme with each */
-	const struct leaves *claims; /* of a JWT */
-	struct slice digest;         /* only while a handshake is answered that computes one */
+	struct slice item;     /* the path of the element at hand, of a scheme with each */
+	struct leaves *claims; /* of the token that was found right; the message's own */
+	struct slice digest;   /* only while a handshake is answered that computes one */
 
 	/* Names at the top of a JSON body that it is read for at first; set by
 	 * receive.c, may stay NULL. Borrowed. */
@@ -105,7 +105,8 @@ const struct leaves *message_leaves(struct message *message);
  * that of first_names is kept while nobody asks for more. NULL as message_leaves(). */
 const struct leaves *message_leaves_under(struct message *message, struct slice name);
 
-/* The full URL the sender used: url_override, else scheme, host and REQUEST_URI
+/* The full URL the sender used: url_override (with the request's query in place of its own, so
+ * that what is read from the query is what was signed), else scheme, host and REQUEST_URI
  * put together from the server's variables. NULL: not known (no REQUEST_URI or
  * no host), or over 16 KiB. Borrowed from the message. */
 const char *message_url(struct message *message);
@@ -113,6 +114,9 @@ const char *message_url(struct message *message);
 /* The path as sent, without the query (REQUEST_URI, also in its absolute form);
  * data NULL without a REQUEST_URI, since all other variables hold it decoded. */
 struct slice message_path(const struct message *message);
+
+/* Path and query as sent, the "request target" of RFC 9112 section 3.2; data NULL without a REQUEST_URI. */
+struct slice message_target(const struct message *message);
 
 /* The raw query string, from REQUEST_URI when there is one (lighttpd rewrites
  * QUERY_STRING); empty when there is none. */

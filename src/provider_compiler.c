@@ -90,7 +90,7 @@ fault_misplaced(struct compiler *compiler, const char *option, enum place place,
 	char known[FAULT_SIZE / 2] = "";
 	size_t used = 0;
 
-	for (int i = TEMPLATE_LITERAL + 1; i <= TEMPLATE_SORTED_FORM; i++) {
+	for (int i = TEMPLATE_LITERAL + 1; i < TEMPLATE_KIND_COUNT; i++) {
 		if ((place_kinds[place] & 1u << i) != 0 && used < sizeof known)
 			used += (size_t)snprintf(known + used, sizeof known - used, " %s",
 				template_kind_name((enum template_kind)i));

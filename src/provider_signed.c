@@ -43,6 +43,13 @@ part_is_signed(const struct template_part *part, const struct provider_scheme *s
 	case TEMPLATE_SIGNATURE:
 	case TEMPLATE_EVENT:
 	case TEMPLATE_ID:
+	case TEMPLATE_TARGET:
+	case TEMPLATE_ENCODED:
+	case TEMPLATE_ITEM:
+	case TEMPLATE_CLAIM:
+	case TEMPLATE_PARAMETER:
+	case TEMPLATE_KEY_ID:
+	case TEMPLATE_DIGEST:
 	case TEMPLATE_SECRET: return false;
 	}
 	/* Among the signed bytes itself, or as what {timestamp} stands for there. */

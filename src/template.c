@@ -41,6 +41,13 @@ static const struct reference {
 	{ "secret", ARGUMENT_NONE, TEMPLATE_SECRET, "{secret}" },
 	{ "bodyhash", ARGUMENT_NEEDED, TEMPLATE_BODYHASH, "{bodyhash:DIGEST:ENCODING}" },
 	{ "sorted_form", ARGUMENT_NONE, TEMPLATE_SORTED_FORM, "{sorted_form}" },
+	{ "target", ARGUMENT_NONE, TEMPLATE_TARGET, "{target}" },
+	{ "encoded", ARGUMENT_NEEDED, TEMPLATE_ENCODED, "{encoded:ENCODING}" },
+	{ "item", ARGUMENT_NEEDED, TEMPLATE_ITEM, "{item:PATH}" },
+	{ "claim", ARGUMENT_NEEDED, TEMPLATE_CLAIM, "{claim:NAME}" },
+	{ "parameter", ARGUMENT_NEEDED, TEMPLATE_PARAMETER, "{parameter:NAME}" },
+	{ "key_id", ARGUMENT_NONE, TEMPLATE_KEY_ID, "{key_id}" },
+	{ "digest", ARGUMENT_NONE, TEMPLATE_DIGEST, "{digest}" },
 };
 
 #define REFERENCE_COUNT (sizeof references / sizeof references[0])
@@ -83,6 +90,7 @@ template_encoding_named(struct slice name, enum text_encoding *out)
 		[TEXT_HEX_UPPER] = "hex-upper",
 		[TEXT_BASE64] = "base64",
 		[TEXT_BASE64URL] = "base64url",
+		[TEXT_BASE64_HEX] = "base64-hex",
 	};
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -138,7 +146,6 @@ flush_literal(struct parser *parser)
 	return false;
 }
 
-/* {secret} and {signature} are last: only where a provider signs do they refer to anything. */
 static bool
 unknown_reference(struct parser *parser, struct slice name)
 {
@@ -146,14 +153,11 @@ unknown_reference(struct parser *parser, struct slice name)
 		(size_t)snprintf(parser->reason, REASON_SIZE, "unknown reference {%.*s}: known are",
 			(int)(name.len < 30 ? name.len : 30), name.data);
 
-	for (size_t i = 0; i < REFERENCE_COUNT && used < REASON_SIZE; i++)
-		if (references[i].kind != TEMPLATE_SECRET &&
-			references[i].kind != TEMPLATE_SIGNATURE)
+	for (size_t i = 0; i < REFERENCE_COUNT && used < REASON_SIZE; i++) {
+		if (i == 0 || strcmp(references[i].name, references[i - 1].name) != 0)
 			used += (size_t)snprintf(parser->reason + used, REASON_SIZE - used, " %s",
-				references[i].written);
-	if (used < REASON_SIZE)
-		snprintf(parser->reason + used, REASON_SIZE - used,
-			"; in a provider {secret} {signature}");
+				references[i].name);
+	}
 	return false;
 }
 
@@ -216,6 +220,15 @@ parse_argument(struct parser *parser, const char *text, struct template_part *pa
 			text);
 		return false;
 	}
+	if (part->kind == TEMPLATE_ENCODED) {
+		if (template_encoding_named(argument, &part->encoding))
+			return true;
+		snprintf(parser->reason, REASON_SIZE,
+			"{encoded:%.60s} names no encoding: write hex, hex-upper, base64 or "
+			"base64url",
+			text);
+		return false;
+	}
 	if (part->kind == TEMPLATE_HEADER) {
 		if (!is_header_name(argument)) {
 			snprintf(parser->reason, REASON_SIZE,
@@ -237,12 +250,20 @@ parse_argument(struct parser *parser, const char *text, struct template_part *pa
 static bool
 parse_reference(struct parser *parser, struct slice inside)
 {
-	const char *colon = inside.len > 0 ? memchr(inside.data, ':', inside.len) : NULL;
-	struct slice name = { inside.data, colon ? (size_t)(colon - inside.data) : inside.len };
-	const struct reference *reference = reference_find(name, colon != NULL);
 	struct template_part part = { .kind = TEMPLATE_LITERAL };
+	const struct reference *reference;
+	const char *colon;
+	struct slice name;
 	char *argument;
 	bool ok;
+
+	if (inside.len > 1 && inside.data[inside.len - 1] == '?') {
+		part.optional = true;
+		inside.len--;
+	}
+	colon = inside.len > 0 ? memchr(inside.data, ':', inside.len) : NULL;
+	name = (struct slice){ inside.data, colon ? (size_t)(colon - inside.data) : inside.len };
+	reference = reference_find(name, colon != NULL);
 
 	if (reference == NULL)
 		return unknown_reference(parser, inside);
@@ -359,6 +380,7 @@ template_needs_leaves(const struct template *template)
 {
 	return template_refers(template, TEMPLATE_BODY_FIELD) ||
 	       template_refers(template, TEMPLATE_KEY) ||
+	       template_refers(template, TEMPLATE_ITEM) ||
 	       template_refers(template, TEMPLATE_SORTED_FORM);
 }
 
@@ -499,29 +521,66 @@ template_first_name(const char *path)
 	return (struct slice){ path, strcspn(path, ".") };
 }
 
+/* Null and containers have no text. */
 static enum template_result
-expand_leaf(const struct template_part *part, struct message *message, struct value *out)
+leaf_text(const struct leaves *leaves, struct slice path, struct value *out)
 {
-	struct slice path = { part->text, part->text_len };
-	const struct leaves *leaves =
-		message_leaves_under(message, template_first_name(part->text));
 	struct leaf leaf;
 
-	if (message->kind == MESSAGE_BODY_NO_MEMORY)
-		return TEMPLATE_TOO_LONG;
 	if (leaves == NULL || !leaves_find(leaves, path, &leaf))
 		return TEMPLATE_ABSENT;
 	switch (leaf.kind) {
 	case LEAF_STRING:
 	case LEAF_NUMBER:
 	case LEAF_TRUE:
-	case LEAF_FALSE: break;
+	case LEAF_FALSE: out->slice = leaf.value; return TEMPLATE_OK;
 	case LEAF_NULL:
 	case LEAF_OBJECT:
-	case LEAF_ARRAY: return TEMPLATE_ABSENT;
+	case LEAF_ARRAY: break;
 	}
-	out->slice = leaf.value;
-	return TEMPLATE_OK;
+	return TEMPLATE_ABSENT;
+}
+
+static enum template_result
+expand_leaf(const struct template_part *part, struct message *message, struct value *out)
+{
+	const struct leaves *leaves =
+		message_leaves_under(message, template_first_name(part->text));
+
+	if (message->kind == MESSAGE_BODY_NO_MEMORY)
+		return TEMPLATE_TOO_LONG;
+	return leaf_text(leaves, (struct slice){ part->text, part->text_len }, out);
+}
+
+/* A leaf of the element at hand. */
+static enum template_result
+expand_item(const struct template_part *part, struct message *message, struct value *out)
+{
+	const struct leaves *leaves = message->item.len > 0 ? message_leaves(message) : NULL;
+	enum template_result result;
+	struct buf path;
+
+	if (message->kind == MESSAGE_BODY_NO_MEMORY)
+		return TEMPLATE_TOO_LONG;
+	buf_init(&path, message->item.len + part->text_len + 2);
+	result = buf_append_slice(&path, message->item) && buf_append_text(&path, ".") &&
+				 buf_append(&path, part->text, part->text_len)
+			 ? leaf_text(leaves, buf_slice(&path), out)
+			 : TEMPLATE_TOO_LONG;
+	buf_free(&path);
+	return result;
+}
+
+static enum template_result
+expand_parameter(const struct template_part *part, const struct message *message, struct value *out)
+{
+	for (size_t i = 0; i < message->parameter_count; i++) {
+		if (strcmp(message->parameters[i].name, part->text) == 0) {
+			out->slice = slice_of(message->parameters[i].value);
+			return TEMPLATE_OK;
+		}
+	}
+	return TEMPLATE_ABSENT;
 }
 
 static enum template_result
@@ -574,6 +633,14 @@ append_bodyhash(const struct template_part *part, const struct message *message,
 	return TEMPLATE_OK;
 }
 
+static enum template_result
+append_encoded(const struct template_part *part, const struct message *message, struct buf *out)
+{
+	return text_encode(part->encoding, message->body.data, message->body.len, out)
+		       ? TEMPLATE_OK
+		       : TEMPLATE_TOO_LONG;
+}
+
 /* Append what the part makes to scratch; out->slice gets its length only. */
 static enum template_result
 expand_made(const struct template_part *part, struct message *message, struct buf *scratch,
@@ -586,6 +653,8 @@ expand_made(const struct template_part *part, struct message *message, struct bu
 		result = append_query(part, message, scratch);
 	else if (part->kind == TEMPLATE_BODYHASH)
 		result = append_bodyhash(part, message, scratch);
+	else if (part->kind == TEMPLATE_ENCODED)
+		result = append_encoded(part, message, scratch);
 	else
 		result = append_sorted_form(message, scratch);
 	out->in_scratch = true;
@@ -594,7 +663,7 @@ expand_made(const struct template_part *part, struct message *message, struct bu
 }
 
 static enum template_result
-expand_part(const struct template_part *part, struct message *message, struct buf *scratch,
+expand_reference(const struct template_part *part, struct message *message, struct buf *scratch,
 	struct value *out)
 {
 	switch (part->kind) {
@@ -613,12 +682,33 @@ expand_part(const struct template_part *part, struct message *message, struct bu
 	case TEMPLATE_ID: return known_or_absent(message->id, out);
 	case TEMPLATE_ENDPOINT: return known_or_absent(message->endpoint, out);
 	case TEMPLATE_SECRET: return known_or_absent(message->secret, out);
+	case TEMPLATE_TARGET: return known_or_absent(message_target(message), out);
+	case TEMPLATE_ITEM: return expand_item(part, message, out);
+	case TEMPLATE_CLAIM:
+		return leaf_text(
+			message->claims, (struct slice){ part->text, part->text_len }, out);
+	case TEMPLATE_PARAMETER: return expand_parameter(part, message, out);
+	case TEMPLATE_KEY_ID: return known_or_absent(message->key_id, out);
+	case TEMPLATE_DIGEST: return known_or_absent(message->digest, out);
 	case TEMPLATE_SIGNATURE: return TEMPLATE_ABSENT;
 	case TEMPLATE_QUERY:
 	case TEMPLATE_BODYHASH:
+	case TEMPLATE_ENCODED:
 	case TEMPLATE_SORTED_FORM: return expand_made(part, message, scratch, out);
 	}
 	return TEMPLATE_ABSENT;
+}
+
+static enum template_result
+expand_part(const struct template_part *part, struct message *message, struct buf *scratch,
+	struct value *out)
+{
+	enum template_result result = expand_reference(part, message, scratch, out);
+
+	if (result != TEMPLATE_ABSENT || !part->optional)
+		return result;
+	*out = (struct value){ slice_of(""), false };
+	return TEMPLATE_OK;
 }
 
 /* Forget what was appended behind len. */
@@ -640,6 +730,8 @@ read_leaves(const struct template *template, struct message *message)
 		struct slice names = { part->text, part->text_len };
 		if (part->kind == TEMPLATE_BODY_FIELD)
 			(void)message_leaves_under(message, template_first_name(part->text));
+		if (part->kind == TEMPLATE_ITEM)
+			(void)message_leaves(message);
 		while (part->kind == TEMPLATE_KEY && names.len > 0)
 			(void)message_leaves_under(message, cut(names, '|', &names));
 	}

@@ -5,10 +5,18 @@
  *   {header:NAME}       a request header        {query:NAME} a field of the query
  *   {key:A|B}           the first of these top-level names of the body that is there
  *   {url} {path} {method} {timestamp} {event} {id} {endpoint} {secret}
+ *   {target}            path and query as sent
  *   {bodyhash:ALGORITHM:ENCODING}   e.g. {bodyhash:sha256:hex}
+ *   {encoded:ENCODING}  the body in that encoding
  *   {sorted_form}       the form's fields sorted by name, name and value joined,
  *                       both decoded; of equal fields one (Twilio)
+ *   {item:PATH}         a leaf of the element at hand, in a scheme with each
+ *   {claim:NAME}        of the JSON web token that was found right
+ *   {parameter:NAME}    what the endpoint says for it
+ *   {key_id}            which key the sender says it used
  *   {signature}         only in a scheme's format, where it is what is looked for
+ *   {digest}            only in a handshake's answer
+ * A "?" behind the name or argument ({body:note?}, {header:X-Note?}): what is absent is empty.
  * A template over something that is absent fails, so that the next in its list
  * is tried. Absent is also a leaf that is null or an empty container, and an
  * empty header (some servers drop it); an empty string in body or query is a value.
@@ -45,7 +53,16 @@ enum template_kind {
 	TEMPLATE_SECRET,
 	TEMPLATE_BODYHASH,
 	TEMPLATE_SORTED_FORM,
+	TEMPLATE_TARGET,
+	TEMPLATE_ENCODED,
+	TEMPLATE_ITEM,
+	TEMPLATE_CLAIM,
+	TEMPLATE_PARAMETER,
+	TEMPLATE_KEY_ID,
+	TEMPLATE_DIGEST,
 };
+
+#define TEMPLATE_KIND_COUNT (TEMPLATE_DIGEST + 1)
 
 /* One part, readable by signature.c, which splits formats and judges what is signed. */
 struct template_part {
@@ -55,7 +72,8 @@ struct template_part {
 	char *variable; /* TEMPLATE_HEADER: its variable's name */
 	size_t text_len;
 	enum crypto_digest digest;   /* TEMPLATE_BODYHASH */
-	enum text_encoding encoding; /* TEMPLATE_BODYHASH */
+	enum text_encoding encoding; /* TEMPLATE_BODYHASH, TEMPLATE_ENCODED */
+	bool optional;               /* empty when absent */
 };
 
 struct template

@@ -66,6 +66,19 @@ encode_base64(const char *digits, bool padded, const unsigned char *in, size_t l
 	return true;
 }
 
+static bool
+encode_base64_hex(const void *data, size_t len, struct buf *out)
+{
+	struct buf hex;
+	bool done;
+
+	buf_init(&hex, out->max);
+	done = encode_hex(hex_lower, data, len, &hex) &&
+	       encode_base64(base64_plain, true, (const unsigned char *)hex.data, hex.len, out);
+	buf_free(&hex);
+	return done;
+}
+
 bool
 text_encode(enum text_encoding encoding, const void *data, size_t len, struct buf *out)
 {
@@ -74,6 +87,7 @@ text_encode(enum text_encoding encoding, const void *data, size_t len, struct bu
 	case TEXT_HEX_UPPER: return encode_hex(hex_upper, data, len, out);
 	case TEXT_BASE64: return encode_base64(base64_plain, true, data, len, out);
 	case TEXT_BASE64URL: return encode_base64(base64_url, false, data, len, out);
+	case TEXT_BASE64_HEX: return encode_base64_hex(data, len, out);
 	}
 	return false;
 }
@@ -172,6 +186,18 @@ decode_base64(const char *digits, struct slice text, struct buf *out)
 	return true;
 }
 
+static bool
+decode_base64_hex(struct slice text, struct buf *out)
+{
+	struct buf hex;
+	bool done;
+
+	buf_init(&hex, text.len + 1);
+	done = decode_base64(base64_plain, text, &hex) && decode_hex(buf_slice(&hex), out);
+	buf_free(&hex);
+	return done;
+}
+
 bool
 text_decode(enum text_encoding encoding, struct slice text, struct buf *out)
 {
@@ -180,6 +206,7 @@ text_decode(enum text_encoding encoding, struct slice text, struct buf *out)
 	case TEXT_HEX_UPPER: return decode_hex(text, out);
 	case TEXT_BASE64: return decode_base64(base64_plain, text, out);
 	case TEXT_BASE64URL: return decode_base64(base64_url, text, out);
+	case TEXT_BASE64_HEX: return decode_base64_hex(text, out);
 	}
 	return false;
 }

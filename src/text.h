@@ -15,8 +15,9 @@
 enum text_encoding {
 	TEXT_HEX, /* lower case, RFC 4648 section 8 */
 	TEXT_HEX_UPPER,
-	TEXT_BASE64,    /* RFC 4648 section 4, padded */
-	TEXT_BASE64URL, /* RFC 4648 section 5, unpadded */
+	TEXT_BASE64,     /* RFC 4648 section 4, padded */
+	TEXT_BASE64URL,  /* RFC 4648 section 5, unpadded */
+	TEXT_BASE64_HEX, /* base64 of the lower case hex text, as some senders do it by mistake */
 };
 
 /* Append the encoded text of data to out; false as buf_append(). */

@@ -71,7 +71,7 @@ malformed_template_says_what_is_wrong(void **state)
 	static const struct {
 		const char *source, *reason;
 	} rows[] = {
-		{ "{foo}", "unknown reference {foo}: known are {body} {body:PATH}" },
+		{ "{foo}", "unknown reference {foo}: known are body header" },
 		{ "{foo}", "{sorted_form}" },
 		{ "{foo:bar}", "unknown reference {foo:bar}" },
 		{ "{Body}", "unknown reference {Body}" },

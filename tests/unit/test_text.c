@@ -40,6 +40,7 @@ static const struct {
 	{ TEXT_BASE64URL, "foo", "Zm9v" },
 	{ TEXT_BASE64, "\xfb\xff\xbf", "+/+/" },
 	{ TEXT_BASE64URL, "\xfb\xff\xbf", "-_-_" },
+	{ TEXT_BASE64_HEX, "foo", "NjY2ZjZm" }, /* printf %s 666f6f | base64 */
 	{ TEXT_HEX, "\x01\xab\xff", "01abff" },
 };
 
