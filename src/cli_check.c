@@ -58,10 +58,12 @@ print_scheme(const struct provider_scheme *scheme)
 	}
 	for (size_t i = 0; i < scheme->carrier_count; i++)
 		printf("%s%s", i > 0 ? " or " : " ", scheme->carriers[i]->source);
-	if (scheme->method != PROVIDER_TOKEN || scheme->token_encoded)
+	if (scheme->jws != NULL)
+		printf(" as a token signed with %s", scheme->jws);
+	else if (scheme->method != PROVIDER_TOKEN || scheme->token_encoded)
 		printf(" in %s", encoding_name(scheme->encoding));
-	if (scheme->signs != NULL)
-		printf(" over %s", scheme->signs->source);
+	for (size_t i = 0; i < scheme->signs_count; i++)
+		printf("%s%s", i > 0 ? " or " : " over ", scheme->signs[i]->source);
 	if (scheme->has_timestamp && scheme->tolerance_ms >= 0)
 		printf(", at most %lld s old", (long long)scheme->tolerance_ms / 1000);
 	putchar('\n');

@@ -17,7 +17,7 @@
 #include "clock.h"
 #include "endpoint.h"
 #include "run.h"
-#include "signature.h"
+#include "sign.h"
 #include "text.h"
 
 #define HEADERS_MAX 16
@@ -42,7 +42,7 @@ struct signing {
 	struct buf body;
 	const char *type; /* media type of the body */
 	int64_t time_ms;  /* that it is signed for, since 1970 */
-	struct signature_header headers[HEADERS_MAX];
+	struct sign_header headers[HEADERS_MAX];
 	int header_count;
 };
 
@@ -98,7 +98,7 @@ make_headers(struct signing *signing, const char **values)
 	message.endpoint = slice_of(signing->endpoint->name);
 	const struct config_secret *secret =
 		signing->endpoint->secret_count > 0 ? &signing->endpoint->secrets[0] : NULL;
-	signing->header_count = signature_make(signing->endpoint->provider, secret, &message,
+	signing->header_count = sign_message(signing->endpoint->provider, secret, &message,
 		signing->time_ms, signing->headers, HEADERS_MAX, reason);
 	message_free(&message);
 	if (signing->header_count < 0) {

@@ -43,7 +43,11 @@
 	{ TEXT("encoding"), IN(type, scheme encoding) }, \
 	{ LIST("format"), IN(type, scheme format) }, \
 	{ TEXT("separator"), IN(type, scheme separator) }, \
-	{ TEXT("signs"), IN(type, scheme signs) }, \
+	{ LIST("signs"), IN(type, scheme signs) }, \
+	{ TEXT("prehash"), IN(type, scheme prehash) }, \
+	{ LIST("requires"), IN(type, scheme requires) }, \
+	{ TEXT("each"), IN(type, scheme each) }, \
+	{ TEXT("key_id"), IN(type, scheme key_id) }, \
 	{ TEXT("key"), IN(type, scheme key) }, \
 	{ TEXT("key_strip"), IN(type, scheme key_strip) }, \
 	{ TEXT("key_append"), IN(type, scheme key_append) }, \

@@ -421,6 +421,46 @@ leaves_find(const struct leaves *leaves, struct slice path, struct leaf *out)
 	return true;
 }
 
+/* The last container below this one that path leads to, as find_below(). */
+static void
+find_container_below(
+	const struct leaves *leaves, uint32_t container, struct slice path, uint32_t *best_out)
+{
+	uint32_t end = node_end(leaves, container);
+	char digits[POSITION_DIGITS_MAX];
+	struct slice rest = { NULL, 0 };
+	bool whole = false;
+
+	for (uint32_t i = container + 1; i < end; i = node_end(leaves, i)) {
+		if (node_at(leaves, i)->replaced || !is_container(node_at(leaves, i)) ||
+			!path_starts_with(path, component(leaves, i, digits), &whole, &rest))
+			continue;
+		if (whole)
+			*best_out = i;
+		else
+			find_container_below(leaves, i, rest, best_out);
+	}
+}
+
+bool
+leaves_count(const struct leaves *leaves, struct slice path, size_t *out)
+{
+	uint32_t best = node_count(leaves);
+
+	if (best == 0)
+		return false;
+	if (path.len == 0)
+		best = 0;
+	else
+		find_container_below(leaves, 0, path, &best);
+	if (best == node_count(leaves) || node_at(leaves, best)->kind != LEAF_ARRAY)
+		return false;
+	*out = 0;
+	for (uint32_t i = best + 1; i < node_end(leaves, best); i = node_end(leaves, i))
+		++*out;
+	return true;
+}
+
 bool
 leaves_has_key(const struct leaves *leaves, struct slice name)
 {
@@ -430,6 +470,16 @@ leaves_has_key(const struct leaves *leaves, struct slice name)
 		return false;
 	for (uint32_t i = 1; i < count; i = node_end(leaves, i)) {
 		if (slice_equal(member_name(leaves, i), name))
+			return true;
+	}
+	return false;
+}
+
+bool
+leaves_has_repeated_name(const struct leaves *leaves)
+{
+	for (uint32_t i = 0; i < node_count(leaves); i++) {
+		if (node_at(leaves, i)->replaced)
 			return true;
 	}
 	return false;

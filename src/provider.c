@@ -19,7 +19,14 @@ scheme_free(struct provider_scheme *scheme)
 {
 	templates_free(scheme->carriers, scheme->carrier_count);
 	templates_free(scheme->format, scheme->format_count);
-	template_free(scheme->signs);
+	templates_free(scheme->signs, scheme->signs_count);
+	for (size_t i = 0; i < scheme->requires_count; i++) {
+		template_free(scheme->requires[i].left);
+		template_free(scheme->requires[i].right);
+	}
+	free(scheme->requires);
+	free(scheme->each);
+	template_free(scheme->key_id);
 	template_free(scheme->timestamp);
 	free(scheme->label);
 	free(scheme->separator);
@@ -67,6 +74,16 @@ provider_free(struct provider *provider)
 	free(provider->retry);
 	free(provider->success_body);
 	free(provider);
+}
+
+bool
+provider_scheme_signs(const struct provider_scheme *scheme, enum template_kind kind)
+{
+	for (size_t i = 0; i < scheme->signs_count; i++) {
+		if (!template_refers(scheme->signs[i], kind))
+			return false;
+	}
+	return scheme->signs_count > 0;
 }
 
 const char *

@@ -24,11 +24,24 @@ enum provider_method {
 };
 
 /* How the secret's text becomes key bytes. */
+enum provider_key_form {
+	PROVIDER_KEY_TEXT,    /* the text itself, or a public key as PEM */
+	PROVIDER_KEY_ENCODED, /* decode with encoding */
+	PROVIDER_KEY_DIGEST,  /* the raw digest of the text */
+	PROVIDER_KEY_ASCII, /* the text itself; the sender normalizes (NFKD), which changes no ASCII */
+};
+
 struct provider_key {
-	bool decode; /* decode with encoding; else the text itself is the key */
+	enum provider_key_form form;
 	enum text_encoding encoding;
+	enum crypto_digest digest;
 	char *strip;  /* prefix taken off first when it is there ("whsec_"), or NULL */
 	char *append; /* text added behind ("&"), or NULL */
+};
+
+/* Two texts of a request that must be the same. */
+struct provider_requirement {
+	struct template *left, *right;
 };
 
 /* One whole way to sign. A provider has one, and more where variants are given. */
@@ -37,6 +50,8 @@ struct provider_scheme {
 	enum provider_method method;
 	enum crypto_digest digest;
 	enum crypto_public_algorithm public_algorithm;
+	const char *
+		jws; /* the carried text is a compact JWS (RFC 7515) of exactly this "alg", or NULL */
 	enum text_encoding encoding; /* of the signature */
 	bool token_encoded; /* TOKEN: the sent text is the secret encoded with encoding (basic) */
 	/*
@@ -51,10 +66,21 @@ struct provider_scheme {
 	struct template **format; /* shapes of the parts of that text; default "{signature}" */
 	bool format_folds; /* its literal text in any case: "bearer x" (RFC 9110 section 11.1) */
 	size_t format_count;
-	char *separator;        /* between the parts, or NULL: the whole text is one part */
-	struct template *signs; /* the signed bytes; NULL for token and none */
-	bool signs_body;        /* signs holds {body} or {bodyhash:…} */
+	char *separator; /* between the parts, or NULL: the whole text is one part */
+	/* The signed bytes: the first of these of which everything is there. None for token and
+	 * none; of a JWS, where there are any, its payload, which then is not sent (RFC 7515 appendix F). */
+	struct template **signs;
+	size_t signs_count;
+	bool signs_body; /* whichever it is, every byte of the body is bound */
+	bool prehashed;  /* what is signed is their raw digest */
+	enum crypto_digest prehash;
+	struct provider_requirement *requires; /* and these must hold */
+	size_t requires_count;
+	char *each; /* path of an array in the body: checked for each of its elements; or NULL */
 	struct provider_key key;
+	struct template
+		*key_id; /* which key the sender used, when it is no part of the format, or NULL */
+	bool has_key_id; /* from either, or of a JWS its "kid" */
 	struct template
 		*timestamp; /* where the time is when it is no part of the format, or NULL */
 	enum text_time timestamp_format;
@@ -91,6 +117,7 @@ struct provider {
 	size_t event_count;
 	struct template **ids;
 	size_t id_count;
+	bool has_key_id;   /* a scheme has */
 	bool id_is_signed; /* under every scheme each id template refers to signed material only */
 	bool body_is_signed; /* every scheme has signs_body */
 	char **body_names;   /* top-level names of the body that events and ids lie under */
@@ -114,8 +141,12 @@ struct provider_scheme_options {
 	const char *encoding;
 	char *const *format;
 	const char *separator;
-	const char *signs;
-	const char *key; /* "text", "base64", "base64url", "hex", "pem" */
+	char *const *signs;
+	const char *prehash;   /* "sha256", … */
+	char *const *requires; /* "TEMPLATE=TEMPLATE" */
+	const char *each;      /* path of an array */
+	const char *key_id;
+	const char *key; /* "text", "base64", "base64url", "hex", "pem", "nfkd", "sha1", … */
 	const char *key_strip;
 	const char *key_append;
 	const char *timestamp;
@@ -172,6 +203,9 @@ typedef void provider_fault(
 struct provider *provider_compile(
 	const struct provider_options *options, provider_fault *fault, void *context);
 void provider_free(struct provider *provider);
+
+/* Does each of the texts that may be signed refer to this kind, and is there one? */
+bool provider_scheme_signs(const struct provider_scheme *scheme, enum template_kind kind);
 
 /* The text of a built-in provider file, NULL when there is none of that name. */
 const char *provider_builtin(const char *name);

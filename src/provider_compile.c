@@ -7,24 +7,6 @@
 #include "alloc.h"
 #include "text.h"
 
-/* A list of templates, for event and id. */
-static size_t
-compile_list(struct compiler *compiler, const char *option, char *const *sources, bool must_refer,
-	struct template ***out)
-{
-	size_t count = compile_count(sources), compiled = 0;
-
-	*out = xcalloc(count, sizeof **out);
-	for (size_t i = 0; i < count; i++) {
-		struct template *template =
-			must_refer ? compile_reference(compiler, option, PLACE_FACT, sources[i])
-				   : compile_template(compiler, option, PLACE_FACT, sources[i]);
-		if (template != NULL)
-			(*out)[compiled++] = template;
-	}
-	return compiled;
-}
-
 static void
 compile_headers(struct compiler *compiler, char *const *headers, struct provider *provider)
 {
@@ -102,9 +84,10 @@ provider_compile(
 	provider->rests_on = compile_copy(options->rests_on);
 	provider->retry = compile_copy(options->retry);
 	compile_schemes(&compiler, options, provider);
-	provider->event_count =
-		compile_list(&compiler, "event", options->event, false, &provider->events);
-	provider->id_count = compile_list(&compiler, "id", options->id, true, &provider->ids);
+	provider->event_count = compile_list(
+		&compiler, "event", PLACE_FACT, options->event, false, &provider->events);
+	provider->id_count =
+		compile_list(&compiler, "id", PLACE_FACT, options->id, true, &provider->ids);
 	compile_headers(&compiler, options->headers, provider);
 	compile_handshakes(&compiler, options, provider);
 	provider->success_status =

@@ -72,15 +72,19 @@ compile_count(char *const *list)
 #define FIELD_KINDS (KIND(BODY_FIELD) | KIND(HEADER) | KIND(QUERY))
 #define REQUEST_KINDS                                                                            \
 	(FIELD_KINDS | KIND(KEY) | KIND(BODY) | KIND(BODYHASH) | KIND(SORTED_FORM) | KIND(URL) | \
-		KIND(PATH) | KIND(METHOD) | KIND(ENDPOINT))
-#define SIGNED_KINDS (REQUEST_KINDS | KIND(TIMESTAMP) | KIND(ID))
+		KIND(PATH) | KIND(TARGET) | KIND(METHOD) | KIND(ENDPOINT))
+#define SIGNED_KINDS                                                               \
+	(REQUEST_KINDS | KIND(TIMESTAMP) | KIND(ID) | KIND(ENCODED) | KIND(ITEM) | \
+		KIND(PARAMETER) | KIND(KEY_ID))
 
 static const unsigned place_kinds[] = {
-	[PLACE_CARRIER] = FIELD_KINDS,
-	[PLACE_FORMAT] = KIND(SIGNATURE) | KIND(TIMESTAMP),
+	[PLACE_CARRIER] = FIELD_KINDS | KIND(ITEM),
+	[PLACE_CARRIER_JWS] = FIELD_KINDS | KIND(BODY) | KIND(CLAIM),
+	[PLACE_FORMAT] = KIND(SIGNATURE) | KIND(TIMESTAMP) | KIND(KEY_ID),
 	[PLACE_SIGNS] = SIGNED_KINDS,
 	[PLACE_SIGNS_HASH] = SIGNED_KINDS | KIND(SECRET),
-	[PLACE_FACT] = REQUEST_KINDS,
+	[PLACE_REQUIRES] = SIGNED_KINDS | KIND(CLAIM),
+	[PLACE_FACT] = REQUEST_KINDS | KIND(CLAIM),
 };
 
 static void
@@ -172,4 +176,37 @@ compile_status(struct compiler *compiler, const char *option, const char *text, 
 	compile_fault(compiler, option,
 		"\"%.40s\" is not possible here: write a number from %d to %d", text, least, most);
 	return usual;
+}
+
+size_t
+compile_list(struct compiler *compiler, const char *option, enum place place, char *const *sources,
+	bool must_refer, struct template ***out)
+{
+	size_t count = compile_count(sources), compiled = 0;
+
+	*out = xcalloc(count, sizeof **out);
+	for (size_t i = 0; i < count; i++) {
+		struct template *template =
+			must_refer ? compile_reference(compiler, option, place, sources[i])
+				   : compile_template(compiler, option, place, sources[i]);
+		if (template != NULL)
+			(*out)[compiled++] = template;
+	}
+	return compiled;
+}
+
+const char *
+compile_equals_sign(const char *text)
+{
+	bool inside = false;
+
+	for (; *text != '\0'; text++) {
+		if (*text == '{')
+			inside = true;
+		else if (*text == '}')
+			inside = false;
+		else if (*text == '=' && !inside)
+			return text;
+	}
+	return NULL;
 }

@@ -20,10 +20,12 @@ struct compiler {
 /* Where a template may stand, and what it may refer to there. */
 enum place {
 	PLACE_CARRIER, /* header, signature, timestamp: one value of the request */
+	PLACE_CARRIER_JWS, /* the same of a scheme with tokens: the body may be one, and they hold claims */
 	PLACE_FORMAT,
 	PLACE_SIGNS,
 	PLACE_SIGNS_HASH, /* signs of a plain hash */
-	PLACE_FACT,       /* event, id, and what a handshake looks for or answers */
+	PLACE_REQUIRES,
+	PLACE_FACT, /* event, id, and what a handshake looks for or answers */
 };
 
 /* Report a fault of an option of the block at hand: what is wrong and what to write. */
@@ -48,6 +50,14 @@ struct template *compile_template(
 /* As compile_template(), for a template that tells nothing when it is text only. */
 struct template *compile_reference(
 	struct compiler *compiler, const char *option, enum place place, const char *source);
+
+/* The same for each of a list that may be NULL: *out gets those without a fault, their number is
+ * returned. must_refer: as compile_reference(). */
+size_t compile_list(struct compiler *compiler, const char *option, enum place place,
+	char *const *sources, bool must_refer, struct template ***out);
+
+/* Where the first "=" outside braces stands, NULL for none. */
+const char *compile_equals_sign(const char *text);
 
 /* An HTTP status within these bounds; usual when text is NULL. */
 int compile_status(struct compiler *compiler, const char *option, const char *text, int least,

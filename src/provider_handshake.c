@@ -7,23 +7,6 @@
 #include "alloc.h"
 #include "text.h"
 
-/* Where the first "=" outside braces stands, NULL for none. */
-static const char *
-equals_sign(const char *text)
-{
-	bool inside = false;
-
-	for (; *text != '\0'; text++) {
-		if (*text == '{')
-			inside = true;
-		else if (*text == '}')
-			inside = false;
-		else if (*text == '=' && !inside)
-			return text;
-	}
-	return NULL;
-}
-
 static void
 compile_conditions(struct compiler *compiler, char *const *when, struct provider_handshake *out)
 {
@@ -32,7 +15,7 @@ compile_conditions(struct compiler *compiler, char *const *when, struct provider
 	out->when = xcalloc(count, sizeof *out->when);
 	out->equals = xcalloc(count, sizeof *out->equals);
 	for (size_t i = 0; i < count; i++) {
-		const char *equals = equals_sign(when[i]);
+		const char *equals = compile_equals_sign(when[i]);
 		char *source = equals != NULL ? xmemdup0(when[i], (size_t)(equals - when[i]))
 					      : xstrdup(when[i]);
 		struct template *template = compile_reference(compiler, "when", PLACE_FACT, source);

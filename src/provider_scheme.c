@@ -14,12 +14,13 @@
 #include "alloc.h"
 
 #define DEFAULT_TOLERANCE_MS (5 * 60 * INT64_C(1000))
-#define KNOWN_SIZE 256
+#define KNOWN_SIZE 400
 
 /* Methods and their options. */
 #define METHOD(name) (1u << PROVIDER_##name)
 #define METHODS_SIGNED (METHOD(HMAC) | METHOD(HASH) | METHOD(PUBLIC))
 #define METHODS_CARRIED (METHODS_SIGNED | METHOD(TOKEN))
+#define METHOD_JWS (1u << 31) /* HMAC and PUBLIC inside a JWS */
 
 static const struct scheme_option {
 	const char *name;
@@ -30,20 +31,24 @@ static const struct scheme_option {
 	{                                                                          \
 #member, offsetof(struct provider_scheme_options, member), methods \
 	}
-	OPTION(header, METHODS_CARRIED),
-	OPTION(signature, METHODS_CARRIED),
+	OPTION(header, METHODS_CARRIED | METHOD_JWS),
+	OPTION(signature, METHODS_CARRIED | METHOD_JWS),
 	OPTION(carriers, METHODS_CARRIED),
 	OPTION(encoding, METHODS_SIGNED),
-	OPTION(format, METHODS_CARRIED),
+	OPTION(format, METHODS_CARRIED | METHOD_JWS),
 	OPTION(separator, METHODS_CARRIED),
-	OPTION(signs, METHODS_SIGNED),
-	OPTION(key, METHOD(HMAC) | METHOD(PUBLIC)),
-	OPTION(key_strip, METHOD(HMAC) | METHOD(PUBLIC)),
+	OPTION(signs, METHODS_SIGNED | METHOD_JWS),
+	OPTION(prehash, METHOD(HMAC) | METHOD(PUBLIC)),
+	OPTION(requires, METHODS_SIGNED | METHOD_JWS),
+	OPTION(each, METHODS_SIGNED),
+	OPTION(key_id, METHODS_SIGNED | METHOD_JWS),
+	OPTION(key, METHOD(HMAC) | METHOD(PUBLIC) | METHOD_JWS),
+	OPTION(key_strip, METHOD(HMAC) | METHOD(PUBLIC) | METHOD_JWS),
 	OPTION(key_append, METHOD(HMAC)),
-	OPTION(timestamp, METHODS_SIGNED),
-	OPTION(timestamp_format, METHODS_SIGNED),
-	OPTION(tolerance, METHODS_SIGNED),
-	OPTION(future, METHODS_SIGNED),
+	OPTION(timestamp, METHODS_SIGNED | METHOD_JWS),
+	OPTION(timestamp_format, METHODS_SIGNED | METHOD_JWS),
+	OPTION(tolerance, METHODS_SIGNED | METHOD_JWS),
+	OPTION(future, METHODS_SIGNED | METHOD_JWS),
 #undef OPTION
 };
 
@@ -71,27 +76,37 @@ struct algorithm {
 	enum crypto_digest digest;
 	enum crypto_public_algorithm public_algorithm;
 	const char *authorization; /* how the Authorization header begins (RFC 7617, RFC 6750) */
+	const char *jws;           /* "alg" of RFC 7518 section 3.1 and RFC 8037 section 3.1 */
 };
 
 static const struct algorithm algorithms[] = {
-	{ "hmac-md5", PROVIDER_HMAC, CRYPTO_MD5, 0, NULL },
-	{ "hmac-sha1", PROVIDER_HMAC, CRYPTO_SHA1, 0, NULL },
-	{ "hmac-sha256", PROVIDER_HMAC, CRYPTO_SHA256, 0, NULL },
-	{ "hmac-sha384", PROVIDER_HMAC, CRYPTO_SHA384, 0, NULL },
-	{ "hmac-sha512", PROVIDER_HMAC, CRYPTO_SHA512, 0, NULL },
-	{ "sha1", PROVIDER_HASH, CRYPTO_SHA1, 0, NULL },
-	{ "sha256", PROVIDER_HASH, CRYPTO_SHA256, 0, NULL },
-	{ "sha512", PROVIDER_HASH, CRYPTO_SHA512, 0, NULL },
-	{ "ed25519", PROVIDER_PUBLIC, 0, CRYPTO_ED25519, NULL },
-	{ "ecdsa-p256-sha256", PROVIDER_PUBLIC, 0, CRYPTO_ECDSA_P256_SHA256, NULL },
-	{ "rsa-sha1", PROVIDER_PUBLIC, 0, CRYPTO_RSA_SHA1, NULL },
-	{ "rsa-sha256", PROVIDER_PUBLIC, 0, CRYPTO_RSA_SHA256, NULL },
-	{ "rsa-sha512", PROVIDER_PUBLIC, 0, CRYPTO_RSA_SHA512, NULL },
-	{ "rsa-pss-sha512", PROVIDER_PUBLIC, 0, CRYPTO_RSA_PSS_SHA512, NULL },
-	{ "token", PROVIDER_TOKEN, 0, 0, NULL },
-	{ "bearer", PROVIDER_TOKEN, 0, 0, "Bearer {signature}" },
-	{ "basic", PROVIDER_TOKEN, 0, 0, "Basic {signature}" },
-	{ "none", PROVIDER_NONE, 0, 0, NULL },
+	{ "hmac-md5", PROVIDER_HMAC, CRYPTO_MD5, 0, NULL, NULL },
+	{ "hmac-sha1", PROVIDER_HMAC, CRYPTO_SHA1, 0, NULL, NULL },
+	{ "hmac-sha256", PROVIDER_HMAC, CRYPTO_SHA256, 0, NULL, NULL },
+	{ "hmac-sha384", PROVIDER_HMAC, CRYPTO_SHA384, 0, NULL, NULL },
+	{ "hmac-sha512", PROVIDER_HMAC, CRYPTO_SHA512, 0, NULL, NULL },
+	{ "md5", PROVIDER_HASH, CRYPTO_MD5, 0, NULL, NULL },
+	{ "sha1", PROVIDER_HASH, CRYPTO_SHA1, 0, NULL, NULL },
+	{ "sha256", PROVIDER_HASH, CRYPTO_SHA256, 0, NULL, NULL },
+	{ "sha384", PROVIDER_HASH, CRYPTO_SHA384, 0, NULL, NULL },
+	{ "sha512", PROVIDER_HASH, CRYPTO_SHA512, 0, NULL, NULL },
+	{ "ed25519", PROVIDER_PUBLIC, 0, CRYPTO_ED25519, NULL, NULL },
+	{ "ecdsa-p256-sha256", PROVIDER_PUBLIC, 0, CRYPTO_ECDSA_P256_SHA256, NULL, NULL },
+	{ "rsa-sha1", PROVIDER_PUBLIC, 0, CRYPTO_RSA_SHA1, NULL, NULL },
+	{ "rsa-sha256", PROVIDER_PUBLIC, 0, CRYPTO_RSA_SHA256, NULL, NULL },
+	{ "rsa-sha512", PROVIDER_PUBLIC, 0, CRYPTO_RSA_SHA512, NULL, NULL },
+	{ "rsa-pss-sha512", PROVIDER_PUBLIC, 0, CRYPTO_RSA_PSS_SHA512, NULL, NULL },
+	{ "jwt-hs256", PROVIDER_HMAC, CRYPTO_SHA256, 0, NULL, "HS256" },
+	{ "jwt-hs384", PROVIDER_HMAC, CRYPTO_SHA384, 0, NULL, "HS384" },
+	{ "jwt-hs512", PROVIDER_HMAC, CRYPTO_SHA512, 0, NULL, "HS512" },
+	{ "jwt-rs256", PROVIDER_PUBLIC, 0, CRYPTO_RSA_SHA256, NULL, "RS256" },
+	{ "jwt-es256", PROVIDER_PUBLIC, 0, CRYPTO_ECDSA_P256_SHA256_RAW, NULL, "ES256" },
+	{ "jwt-es512", PROVIDER_PUBLIC, 0, CRYPTO_ECDSA_P521_SHA512_RAW, NULL, "ES512" },
+	{ "jwt-eddsa", PROVIDER_PUBLIC, 0, CRYPTO_ED25519, NULL, "EdDSA" },
+	{ "token", PROVIDER_TOKEN, 0, 0, NULL, NULL },
+	{ "bearer", PROVIDER_TOKEN, 0, 0, "Bearer {signature}", NULL },
+	{ "basic", PROVIDER_TOKEN, 0, 0, "Basic {signature}", NULL },
+	{ "none", PROVIDER_NONE, 0, 0, NULL, NULL },
 };
 
 #define ALGORITHM_COUNT (sizeof algorithms / sizeof algorithms[0])
@@ -127,13 +142,19 @@ compile_algorithm(struct compiler *compiler, const char *name)
 	return algorithm_find("hmac-sha256");
 }
 
+static unsigned
+method_bit(const struct algorithm *algorithm)
+{
+	return algorithm->jws != NULL ? METHOD_JWS : 1u << algorithm->method;
+}
+
 static void
 check_useless(struct compiler *compiler, const struct algorithm *algorithm,
 	const struct provider_scheme_options *options)
 {
 	for (size_t i = 0; i < SCHEME_OPTION_COUNT; i++) {
 		const struct scheme_option *option = &scheme_options[i];
-		if ((option->methods & 1u << algorithm->method) == 0 &&
+		if ((option->methods & method_bit(algorithm)) == 0 &&
 			option_get(options, option) != NULL)
 			compile_fault(compiler, option->name,
 				"algorithm %s has no use for %s: leave it out, or choose another "
@@ -159,6 +180,12 @@ add_carrier(struct provider_scheme *scheme, struct template *carrier)
 	scheme->carriers[scheme->carrier_count++] = carrier;
 }
 
+static enum place
+carrier_place(const struct provider_scheme *scheme)
+{
+	return scheme->jws != NULL ? PLACE_CARRIER_JWS : PLACE_CARRIER;
+}
+
 static void
 add_header_carrier(struct compiler *compiler, struct provider_scheme *scheme, const char *header)
 {
@@ -167,7 +194,7 @@ add_header_carrier(struct compiler *compiler, struct provider_scheme *scheme, co
 	char *source = xmalloc(size);
 
 	snprintf(source, size, form, header);
-	add_carrier(scheme, compile_reference(compiler, "header", PLACE_CARRIER, source));
+	add_carrier(scheme, compile_reference(compiler, "header", carrier_place(scheme), source));
 	free(source);
 }
 
@@ -181,7 +208,7 @@ compile_carriers(struct compiler *compiler, const struct algorithm *algorithm,
 	for (size_t i = 0; i < headers; i++)
 		add_header_carrier(compiler, scheme, options->header[i]);
 	for (size_t i = 0; i < templates; i++)
-		add_carrier(scheme, compile_reference(compiler, "signature", PLACE_CARRIER,
+		add_carrier(scheme, compile_reference(compiler, "signature", carrier_place(scheme),
 					    options->signature[i]));
 	if (headers + templates == 0) {
 		if (algorithm->authorization != NULL)
@@ -249,7 +276,7 @@ compile_format(struct compiler *compiler, const struct algorithm *algorithm,
 	char *const fallback[] = { usual, NULL };
 	char *const *format =
 		!fixed && compile_count(options->format) > 0 ? options->format : fallback;
-	size_t count = compile_count(format), signatures = 0, timestamps = 0;
+	size_t count = compile_count(format), signatures = 0, timestamps = 0, key_ids = 0;
 
 	if (options->separator != NULL && *options->separator == '\0')
 		compile_fault(compiler, "separator",
@@ -267,6 +294,7 @@ compile_format(struct compiler *compiler, const struct algorithm *algorithm,
 		check_format_part(compiler, part, options->separator);
 		signatures += count_kind(part, TEMPLATE_SIGNATURE);
 		timestamps += count_kind(part, TEMPLATE_TIMESTAMP);
+		key_ids += count_kind(part, TEMPLATE_KEY_ID);
 		scheme->format[scheme->format_count++] = part;
 	}
 	/* A part with a fault may have been the one that holds it. */
@@ -280,7 +308,13 @@ compile_format(struct compiler *compiler, const struct algorithm *algorithm,
 	if (timestamps > 1)
 		compile_fault(
 			compiler, "format", "holds {timestamp} more than once: write it once");
+	if (key_ids > 1)
+		compile_fault(compiler, "format", "holds {key_id} more than once: write it once");
+	if (key_ids > 0 && scheme->method == PROVIDER_TOKEN)
+		compile_fault(compiler, "format",
+			"holds {key_id}, which a token has not: choose another algorithm");
 	scheme->has_timestamp = timestamps > 0;
+	scheme->has_key_id = key_ids > 0;
 	free(usual);
 }
 
@@ -288,7 +322,9 @@ static void
 compile_encoding(struct compiler *compiler, const struct provider_scheme_options *options,
 	struct provider_scheme *scheme)
 {
-	scheme->encoding = TEXT_HEX;
+	scheme->encoding = scheme->jws != NULL ? TEXT_BASE64URL : TEXT_HEX;
+	if (scheme->jws != NULL)
+		return;
 	if (options->encoding == NULL) {
 		/* No guess for public keys: Discord writes hex, Telnyx base64. */
 		if (scheme->method == PROVIDER_PUBLIC)
@@ -323,13 +359,19 @@ compile_key(struct compiler *compiler, const struct provider_scheme_options *opt
 				"pem is for public keys: write text, base64, base64url or hex");
 		return;
 	}
+	if (strcmp(key, "nfkd") == 0)
+		scheme->key.form = PROVIDER_KEY_ASCII;
+	else if (template_digest_named(slice_of(key), &scheme->key.digest))
+		scheme->key.form = PROVIDER_KEY_DIGEST;
 	/* There is one way to read hex, so no hex-upper. */
-	scheme->key.decode = strcmp(key, "hex-upper") != 0 &&
-			     template_encoding_named(slice_of(key), &scheme->key.encoding);
-	if (!scheme->key.decode)
+	else if (strcmp(key, "hex-upper") != 0 && strcmp(key, "base64-hex") != 0 &&
+		 template_encoding_named(slice_of(key), &scheme->key.encoding))
+		scheme->key.form = PROVIDER_KEY_ENCODED;
+	else
 		compile_fault(compiler, "key",
-			"\"%.40s\" is not known: write text, base64, base64url, hex, or pem for a "
-			"public key",
+			"\"%.40s\" is not known: write text, base64, base64url, hex, nfkd, a "
+			"digest as "
+			"sha1, or pem for a public key",
 			key);
 }
 
@@ -345,42 +387,116 @@ refers_to_request(const struct template *template)
 	return false;
 }
 
+/* One of the texts that may be signed. */
+static void
+check_signs(struct compiler *compiler, const struct template *signs, bool has_id,
+	const struct provider_scheme *scheme)
+{
+	bool hash = scheme->method == PROVIDER_HASH;
+
+	if (hash && !template_refers(signs, TEMPLATE_SECRET))
+		compile_fault(compiler, "signs",
+			"\"%.80s\" is hashed without the secret, which anybody can do: write "
+			"{secret} where the sender puts it, or an hmac algorithm",
+			signs->source);
+	if (hash && !refers_to_request(signs))
+		compile_fault(compiler, "signs",
+			"\"%.80s\" is the same for every request: write {body} too", signs->source);
+	if (template_refers(signs, TEMPLATE_TIMESTAMP) && !scheme->has_timestamp)
+		compile_fault(compiler, "signs",
+			"holds {timestamp}, but nothing says where that is: write timestamp = "
+			"\"{header:X-Name}\", or {timestamp} into format");
+	if (template_refers(signs, TEMPLATE_ID) && !has_id)
+		compile_fault(compiler, "signs",
+			"holds {id}, but nothing says where that is: write id = "
+			"\"{header:X-Name}\"");
+	if (template_refers(signs, TEMPLATE_KEY_ID) && !scheme->has_key_id)
+		compile_fault(compiler, "signs",
+			"holds {key_id}, but nothing says where that is: write key_id = "
+			"\"{header:X-Name}\", or {key_id} into format");
+	if (template_refers(signs, TEMPLATE_ITEM) && scheme->each == NULL)
+		compile_fault(compiler, "signs",
+			"holds {item:PATH}, but nothing says of which array: write each = "
+			"\"PATH\"");
+}
+
 static void
 compile_signs(struct compiler *compiler, const struct provider_scheme_options *options, bool has_id,
 	struct provider_scheme *scheme)
 {
 	bool hash = scheme->method == PROVIDER_HASH;
-	const char *source = options->signs;
+	static char body[] = "{body}";
+	static char *const fallback[] = { body, NULL };
+	char *const *sources = options->signs;
 
-	if (source == NULL && !hash)
-		source = "{body}";
-	if (source == NULL) {
+	/* A JWS holds what it signs. */
+	if (compile_count(sources) == 0 && scheme->jws != NULL)
+		return;
+	if (compile_count(sources) == 0 && hash) {
 		compile_fault(compiler, "signs",
 			"is missing: write where the secret stands, as in \"{secret}{body}\"");
 		return;
 	}
-	scheme->signs =
-		compile_reference(compiler, "signs", hash ? PLACE_SIGNS_HASH : PLACE_SIGNS, source);
-	if (scheme->signs == NULL)
+	scheme->signs_count = compile_list(compiler, "signs", hash ? PLACE_SIGNS_HASH : PLACE_SIGNS,
+		compile_count(sources) > 0 ? sources : fallback, true, &scheme->signs);
+	for (size_t i = 0; i < scheme->signs_count; i++)
+		check_signs(compiler, scheme->signs[i], has_id, scheme);
+}
+
+static void
+compile_prehash(struct compiler *compiler, const struct provider_scheme_options *options,
+	struct provider_scheme *scheme)
+{
+	if (options->prehash == NULL)
 		return;
-	scheme->signs_body = template_refers(scheme->signs, TEMPLATE_BODY) ||
-			     template_refers(scheme->signs, TEMPLATE_BODYHASH);
-	if (hash && !template_refers(scheme->signs, TEMPLATE_SECRET))
-		compile_fault(compiler, "signs",
-			"\"%.80s\" is hashed without the secret, which anybody can do: write "
-			"{secret} where the sender puts it, or an hmac algorithm",
-			source);
-	if (hash && !refers_to_request(scheme->signs))
-		compile_fault(compiler, "signs",
-			"\"%.80s\" is the same for every request: write {body} too", source);
-	if (template_refers(scheme->signs, TEMPLATE_TIMESTAMP) && !scheme->has_timestamp)
-		compile_fault(compiler, "signs",
-			"holds {timestamp}, but nothing says where that is: write timestamp = "
-			"\"{header:X-Name}\", or {timestamp} into format");
-	if (template_refers(scheme->signs, TEMPLATE_ID) && !has_id)
-		compile_fault(compiler, "signs",
-			"holds {id}, but nothing says where that is: write id = "
-			"\"{header:X-Name}\"");
+	scheme->prehashed = template_digest_named(slice_of(options->prehash), &scheme->prehash);
+	if (!scheme->prehashed)
+		compile_fault(compiler, "prehash",
+			"\"%.40s\" is not known: write md5, sha1, sha256, sha384 or sha512",
+			options->prehash);
+}
+
+static void
+compile_requires(struct compiler *compiler, const struct provider_scheme_options *options,
+	struct provider_scheme *scheme)
+{
+	size_t count = compile_count(options->requires);
+
+	scheme->requires = xcalloc(count, sizeof *scheme->requires);
+	for (size_t i = 0; i < count; i++) {
+		const char *text = options->requires[i], *equals = compile_equals_sign(text);
+		struct provider_requirement *requirement =
+			&scheme->requires[scheme->requires_count];
+		char *left;
+		if (equals == NULL || equals == text) {
+			compile_fault(compiler, "requires",
+				"\"%.80s\" is not two texts: write for example "
+				"\"{claim:sha256}={bodyhash:sha256:hex}\"",
+				text);
+			continue;
+		}
+		left = xmemdup0(text, (size_t)(equals - text));
+		requirement->left = compile_reference(compiler, "requires", PLACE_REQUIRES, left);
+		requirement->right =
+			compile_template(compiler, "requires", PLACE_REQUIRES, equals + 1);
+		scheme->requires_count++;
+		free(left);
+	}
+}
+
+/* Which key: after the format, which may carry its name. */
+static void
+compile_key_id(struct compiler *compiler, const struct provider_scheme_options *options,
+	struct provider_scheme *scheme)
+{
+	if (options->key_id != NULL) {
+		if (scheme->has_key_id)
+			compile_fault(compiler, "key_id",
+				"the format carries it already: leave one of them out");
+		scheme->key_id = compile_reference(
+			compiler, "key_id", carrier_place(scheme), options->key_id);
+	}
+	scheme->has_key_id |= options->key_id != NULL || scheme->jws != NULL;
 }
 
 static bool
@@ -439,8 +555,8 @@ compile_time(struct compiler *compiler, const struct provider_scheme_options *op
 		if (scheme->has_timestamp)
 			compile_fault(compiler, "timestamp",
 				"the format carries the time already: leave one of them out");
-		scheme->timestamp =
-			compile_reference(compiler, "timestamp", PLACE_CARRIER, options->timestamp);
+		scheme->timestamp = compile_reference(
+			compiler, "timestamp", carrier_place(scheme), options->timestamp);
 		scheme->has_timestamp = true;
 	}
 	if (!scheme->has_timestamp) {
@@ -469,6 +585,7 @@ compile_scheme(struct compiler *compiler, const struct provider_scheme_options *
 	scheme->method = algorithm->method;
 	scheme->digest = algorithm->digest;
 	scheme->public_algorithm = algorithm->public_algorithm;
+	scheme->jws = algorithm->jws;
 	check_useless(compiler, algorithm, options);
 	if (scheme->method == PROVIDER_NONE)
 		return;
@@ -480,10 +597,14 @@ compile_scheme(struct compiler *compiler, const struct provider_scheme_options *
 		scheme->encoding = TEXT_BASE64;
 		return;
 	}
+	scheme->each = compile_copy(options->each);
 	compile_encoding(compiler, options, scheme);
 	compile_key(compiler, options, scheme);
+	compile_key_id(compiler, options, scheme);
 	compile_time(compiler, options, scheme);
 	compile_signs(compiler, options, has_id, scheme);
+	compile_prehash(compiler, options, scheme);
+	compile_requires(compiler, options, scheme);
 }
 
 /* A variant's options with those of the main scheme that it takes over. */
@@ -498,7 +619,7 @@ variant_options(
 
 	if (merged.algorithm == NULL)
 		merged.algorithm = main->algorithm;
-	else if (ours != NULL && theirs != NULL && ours->method != theirs->method)
+	else if (ours != NULL && theirs != NULL && method_bit(ours) != method_bit(theirs))
 		return merged;
 	for (size_t i = 0; i < SCHEME_OPTION_COUNT; i++) {
 		const struct scheme_option *option = &scheme_options[i];
@@ -528,8 +649,10 @@ compile_schemes(struct compiler *compiler, const struct provider_options *option
 	}
 	compiler->block = NULL;
 	compile_forget_told(compiler);
-	for (size_t i = 0; i < provider->scheme_count; i++)
+	for (size_t i = 0; i < provider->scheme_count; i++) {
 		unsigned_too |= provider->schemes[i].method == PROVIDER_NONE;
+		provider->has_key_id |= provider->schemes[i].has_key_id;
+	}
 	if (unsigned_too && provider->scheme_count > 1)
 		compile_fault(compiler, "algorithm",
 			"none beside another scheme lets every request pass: take it out, or the "

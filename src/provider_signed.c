@@ -1,40 +1,89 @@
-/* provider_signed.c - which of a provider's ids its signatures cover */
+/* provider_signed.c - what a provider's signatures cover: the body, the ids
+ *
+ * Judged for the worst of a provider's schemes, and of the texts that one may sign.
+ */
 #include "provider_compiler.h"
 
 #include <string.h>
 
-/* Does the template refer to the same header or query field as part does? */
+/* Do both refer to the same part of a request? */
 static bool
-holds_field(const struct template *template, const struct template_part *part)
+same_reference(const struct template_part *a, const struct template_part *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == TEMPLATE_HEADER)
+		return strcmp(a->variable, b->variable) == 0;
+	return a->text == NULL || b->text == NULL ? a->text == b->text
+						  : strcmp(a->text, b->text) == 0;
+}
+
+static bool
+holds_reference(const struct template *template, const struct template_part *part)
 {
 	for (size_t i = 0; i < template->count; i++) {
-		const struct template_part *other = &template->parts[i];
-		if (other->kind != part->kind)
-			continue;
-		if (part->kind == TEMPLATE_HEADER ? strcmp(part->variable, other->variable) == 0
-						  : strcmp(part->text, other->text) == 0)
+		if (same_reference(&template->parts[i], part))
 			return true;
 	}
 	return false;
 }
 
-/* Is what this part of an id template refers to among the bytes that are signed? */
+/* Is the part "EACH.NUMBER.PATH", where the scheme signs {item:PATH} of each element? */
+static bool
+holds_item(const struct provider_scheme *scheme, const struct template *signs, const char *path)
+{
+	size_t each_len = scheme->each != NULL ? strlen(scheme->each) : 0, digits;
+
+	if (each_len == 0 || strncmp(path, scheme->each, each_len) != 0 || path[each_len] != '.')
+		return false;
+	path += each_len + 1;
+	digits = strspn(path, "0123456789");
+	if (digits == 0 || path[digits] != '.')
+		return false;
+	path += digits + 1;
+	for (size_t i = 0; i < signs->count; i++) {
+		if (signs->parts[i].kind == TEMPLATE_ITEM &&
+			strcmp(signs->parts[i].text, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Is what this part of an id refers to among the bytes of this text? */
+static bool
+text_binds(const struct provider_scheme *scheme, const struct template *signs,
+	const struct template_part *part)
+{
+	if (holds_reference(signs, part))
+		return true;
+	if (part->kind == TEMPLATE_BODY_FIELD)
+		return holds_item(scheme, signs, part->text);
+	/* As what {timestamp} or {key_id} stands for there. */
+	return (scheme->timestamp != NULL && template_refers(signs, TEMPLATE_TIMESTAMP) &&
+		       holds_reference(scheme->timestamp, part)) ||
+	       (scheme->key_id != NULL && template_refers(signs, TEMPLATE_KEY_ID) &&
+		       holds_reference(scheme->key_id, part));
+}
+
 static bool
 part_is_signed(const struct template_part *part, const struct provider_scheme *scheme)
 {
-	const struct template *signs = scheme->signs;
-
 	switch (part->kind) {
 	case TEMPLATE_LITERAL:
 	case TEMPLATE_ENDPOINT: return true; /* not the sender's to choose */
+	case TEMPLATE_CLAIM: return scheme->jws != NULL && scheme->signs_count == 0;
 	case TEMPLATE_BODY:
 	case TEMPLATE_BODY_FIELD:
 	case TEMPLATE_KEY:
-	case TEMPLATE_BODYHASH: return scheme->signs_body;
+	case TEMPLATE_BODYHASH:
+	case TEMPLATE_ENCODED:
 	case TEMPLATE_SORTED_FORM:
-		return scheme->signs_body || template_refers(signs, TEMPLATE_SORTED_FORM);
+		if (scheme->signs_body)
+			return true;
+		break;
 	case TEMPLATE_METHOD:
-	case TEMPLATE_PATH: return template_refers(signs, part->kind);
+	case TEMPLATE_PATH:
+	case TEMPLATE_TARGET:
 	case TEMPLATE_HEADER:
 	case TEMPLATE_QUERY: break;
 	/* {url} may be the registered one, whatever was asked for. */
@@ -43,27 +92,25 @@ part_is_signed(const struct template_part *part, const struct provider_scheme *s
 	case TEMPLATE_SIGNATURE:
 	case TEMPLATE_EVENT:
 	case TEMPLATE_ID:
-	case TEMPLATE_TARGET:
-	case TEMPLATE_ENCODED:
 	case TEMPLATE_ITEM:
-	case TEMPLATE_CLAIM:
 	case TEMPLATE_PARAMETER:
 	case TEMPLATE_KEY_ID:
 	case TEMPLATE_DIGEST:
 	case TEMPLATE_SECRET: return false;
 	}
-	/* Among the signed bytes itself, or as what {timestamp} stands for there. */
-	return holds_field(signs, part) ||
-	       (scheme->timestamp != NULL && template_refers(signs, TEMPLATE_TIMESTAMP) &&
-		       holds_field(scheme->timestamp, part));
+	for (size_t i = 0; i < scheme->signs_count; i++) {
+		if (!text_binds(scheme, scheme->signs[i], part))
+			return false;
+	}
+	return scheme->signs_count > 0;
 }
 
 static bool
 scheme_signs_ids(const struct provider_scheme *scheme, const struct provider *provider)
 {
-	if (scheme->signs == NULL)
+	if (scheme->method == PROVIDER_TOKEN || scheme->method == PROVIDER_NONE)
 		return false;
-	if (template_refers(scheme->signs, TEMPLATE_ID))
+	if (provider_scheme_signs(scheme, TEMPLATE_ID))
 		return true;
 	for (size_t i = 0; i < provider->id_count; i++) {
 		const struct template *id = provider->ids[i];
@@ -75,13 +122,55 @@ scheme_signs_ids(const struct provider_scheme *scheme, const struct provider *pr
 	return true;
 }
 
+/* Every byte of it; a checksum (crc32) is none, since a body of any checksum can be made. */
+static bool
+text_binds_body(const struct template *signs)
+{
+	return template_refers(signs, TEMPLATE_BODY) || template_refers(signs, TEMPLATE_BODYHASH) ||
+	       template_refers(signs, TEMPLATE_ENCODED);
+}
+
+/* Is the text a part of what was signed, so that it may vouch for the body? */
+static bool
+vouches(const struct provider_scheme *scheme, const struct template *text)
+{
+	if (text->count != 1)
+		return false;
+	if (text->parts[0].kind == TEMPLATE_QUERY)
+		return provider_scheme_signs(scheme, TEMPLATE_URL) ||
+		       provider_scheme_signs(scheme, TEMPLATE_TARGET);
+	return text->parts[0].kind != TEMPLATE_LITERAL && part_is_signed(&text->parts[0], scheme);
+}
+
+static bool
+is_body_digest(const struct template *text)
+{
+	return text->count == 1 && text->parts[0].kind == TEMPLATE_BODYHASH;
+}
+
+static bool
+scheme_signs_body(const struct provider_scheme *scheme)
+{
+	bool all = scheme->signs_count > 0;
+
+	for (size_t i = 0; i < scheme->signs_count; i++)
+		all &= text_binds_body(scheme->signs[i]);
+	for (size_t i = 0; i < scheme->requires_count; i++) {
+		const struct provider_requirement *requirement = &scheme->requires[i];
+		all |= (is_body_digest(requirement->left) && vouches(scheme, requirement->right)) ||
+		       (is_body_digest(requirement->right) && vouches(scheme, requirement->left));
+	}
+	return all;
+}
+
 void
 compile_judgement(struct provider *provider)
 {
 	provider->id_is_signed = provider->id_count > 0;
 	provider->body_is_signed = true;
 	for (size_t i = 0; i < provider->scheme_count; i++) {
-		const struct provider_scheme *scheme = &provider->schemes[i];
+		struct provider_scheme *scheme = &provider->schemes[i];
+		scheme->signs_body = scheme_signs_body(scheme);
 		provider->id_is_signed &= scheme_signs_ids(scheme, provider);
 		provider->body_is_signed &= scheme->signs_body;
 	}

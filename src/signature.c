@@ -1,19 +1,16 @@
-/* signature.c - is this message really from the sender, and: make one that is
+/* signature.c - is this message really from the sender
  *
  * Checking one scheme is a straight line: read what the message claims (the
- * signatures in its carriers, the time, the id), put together the bytes that
+ * signatures in its carriers, the time, the key's name, the id), put together the bytes that
  * are signed without copying the body, make our own signature with each
- * secret, compare texts. The clock is asked last, so that only who knows a
- * secret learns that a message is too old.
- *
- * Rejected: decoding the sent text and comparing bytes. It needs a decoder that
- * knows one spelling only (base64 has spare bits, hex has two cases), where
- * comparing with the text we would have written cannot be wrong about that.
+ * secret, compare texts, then see whether what else the scheme requires holds. The clock is
+ * asked last, so that only who knows a secret learns that a message is too old.
  *
  * In this file a step that returns SIGNATURE_VALID says "nothing against it so far".
  */
 #include "signature.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +18,8 @@
 
 #include "alloc.h"
 #include "crypto.h"
+#include "jwt.h"
+#include "key.h"
 #include "template.h"
 #include "text.h"
 
@@ -28,17 +27,13 @@
  * server hands on a longer header or URL. A sorted form is at most as long as the body. */
 #define MADE_MAX 65536
 
-#define SECRET_MAX 65536  /* bytes of one secret's text; an RSA key as PEM is under 2 KiB */
-#define FRESH_ID_BYTES 12 /* 96 random bits, as 24 hex digits */
-#define HEADER_MAX 8192   /* bytes of a header that we make */
+/* Signatures of one request that each have a time or a key's name of their own: each costs a MAC over the body. */
+#define GROUPS_MAX 4
 
-/* What one secret became under one scheme; which member is set follows from the method. */
-struct key {
-	struct crypto_mac_key *mac; /* HMAC */
-	bool mac_shared;            /* it belongs to an earlier scheme with the same key rule */
-	struct crypto_public_key *public;
-	struct buf text; /* HASH: what {secret} stands for; TOKEN: the text that must be sent */
-};
+#define ITEMS_MAX 1000 /* elements of an array that is checked one by one */
+
+/* How far the clocks may differ for a token's exp and nbf (RFC 7519 section 4.1.4). */
+#define TOKEN_LEEWAY_MS 60000
 
 struct verifier {
 	const struct provider *provider;
@@ -53,6 +48,15 @@ struct carried {
 	bool right; /* one of its signatures was made with one of the secrets */
 };
 
+/* One signature that was sent. */
+struct sent {
+	struct slice signature;
+	struct slice timestamp; /* where its own part of the format has one, else empty */
+	struct slice key_id;    /* likewise */
+	size_t origin;          /* index into carried */
+	bool looked_at;
+};
+
 /* The check of one scheme. */
 struct check {
 	const struct provider_scheme *scheme;
@@ -60,16 +64,24 @@ struct check {
 	struct message *message;
 	const struct key *keys; /* one for each secret */
 	size_t secret_count;
+	int64_t now_ms;
+	signature_note *note; /* told of each step, or NULL */
+	void *context;
 	struct carried *carried;
-	struct slice signatures[SIGNATURE_LIST_MAX];
-	size_t origins[SIGNATURE_LIST_MAX]; /* index into carried */
+	struct sent sent[SIGNATURE_LIST_MAX];
 	size_t count;
-	bool two_times;         /* the carriers name two different times */
-	bool joined;            /* a header that holds one value looks like two */
-	struct buf time_made;   /* the time's text, when it is not a piece of the message */
-	struct buf id_made;     /* likewise */
-	struct buf signed_made; /* pieces of what is signed, likewise */
-	int64_t time_ms;
+	struct slice timestamp, key_id; /* that all signatures share; empty: none */
+	bool two_times;                 /* the carriers name two different times */
+	bool joined;                    /* a header that holds one value looks like two */
+	struct buf time_made;           /* the time's text, when it is not a piece of the message */
+	struct buf key_id_made;         /* likewise */
+	struct buf id_made;
+	struct buf signed_made;       /* pieces of what is signed, likewise */
+	struct buf payload;           /* what a detached JWS signs, in base64url */
+	const struct template *signs; /* the one that expanded into parts */
+	struct slice parts[TEMPLATE_PARTS_MAX];
+	size_t part_count;
+	size_t secret; /* that fitted */
 };
 
 const char *
@@ -91,120 +103,6 @@ signature_reason(enum signature_result result)
 
 /* ---- keys ---- */
 
-static void
-key_free(struct key *key)
-{
-	if (!key->mac_shared)
-		crypto_mac_key_free(key->mac);
-	crypto_public_key_free(key->public);
-	buf_free_secret(&key->text);
-	memset(key, 0, sizeof *key);
-}
-
-static bool
-is_blank(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if (strchr(" \t\r\n", text.data[i]) == NULL || text.data[i] == '\0')
-			return false;
-	}
-	return true;
-}
-
-/* Append the key's bytes, derived from the secret's text, to out (which is empty). NULL: done;
- * else what is wrong, for people. */
-static const char *
-key_derive(const struct provider_key *rule, const struct config_secret *secret, struct buf *out)
-{
-	struct slice text = { secret->text, secret->len };
-	size_t strip_len = rule->strip != NULL ? strlen(rule->strip) : 0;
-
-	if (strip_len > 0 && text.len >= strip_len &&
-		memcmp(text.data, rule->strip, strip_len) == 0) {
-		text.data += strip_len;
-		text.len -= strip_len;
-	}
-	/* Judged before anything is appended: "whsec_" alone is no secret, "&" behind it is none. */
-	if (is_blank(text))
-		return "is empty";
-	if (text.len > SECRET_MAX)
-		return "is too long";
-	if (rule->decode) {
-		if (!text_decode(rule->encoding, text, out))
-			return "is not in the encoding that the provider's key option names";
-	} else if (!buf_append_slice(out, text)) {
-		return "does not fit into memory";
-	}
-	if (rule->append != NULL && !buf_append_text(out, rule->append))
-		return "does not fit into memory";
-	return out->len > 0 ? NULL : "is empty";
-}
-
-/* What a token's sender puts into the carrier. */
-static const char *
-key_make_token(const struct provider_scheme *scheme, struct buf *secret, struct key *key)
-{
-	bool done;
-
-	if (scheme->token_encoded)
-		done = text_encode(scheme->encoding, secret->data, secret->len, &key->text);
-	else
-		done = buf_append_slice(&key->text, buf_slice(secret));
-	return done ? NULL : "does not fit into memory";
-}
-
-/* Fill the key (zeroed) for a scheme. NULL: done; else what is wrong, for people. */
-static const char *
-key_make(const struct provider_scheme *scheme, const struct config_secret *secret, struct key *key)
-{
-	const char *wrong;
-	struct buf derived;
-
-	/* Room for the text in base64, and for what the rule appends. */
-	buf_init(&derived, 2 * SECRET_MAX);
-	buf_init(&key->text, 4 * SECRET_MAX);
-	wrong = key_derive(&scheme->key, secret, &derived);
-	if (wrong != NULL)
-		goto out;
-	switch (scheme->method) {
-	case PROVIDER_HMAC:
-		key->mac = crypto_mac_key_new(scheme->digest, derived.data, derived.len);
-		if (key->mac == NULL)
-			wrong = "cannot be used by the crypto library";
-		break;
-	case PROVIDER_PUBLIC:
-		key->public = crypto_public_key_new(scheme->public_algorithm, buf_slice(&derived));
-		if (key->public == NULL)
-			wrong = "is not a public key of the provider's algorithm";
-		break;
-	case PROVIDER_HASH:
-		if (!buf_append_slice(&key->text, buf_slice(&derived)))
-			wrong = "does not fit into memory";
-		break;
-	case PROVIDER_TOKEN: wrong = key_make_token(scheme, &derived, key); break;
-	case PROVIDER_NONE: break;
-	}
-out:
-	buf_free_secret(&derived);
-	return wrong;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return slice_equal(slice_of(a), slice_of(b));
-}
-
-/* Do both schemes make the same HMAC key of a secret? */
-static bool
-same_mac_key(const struct provider_scheme *a, const struct provider_scheme *b)
-{
-	return a->method == PROVIDER_HMAC && b->method == PROVIDER_HMAC && a->digest == b->digest &&
-	       a->key.decode == b->key.decode &&
-	       (!a->key.decode || a->key.encoding == b->key.encoding) &&
-	       same_text(a->key.strip, b->key.strip) && same_text(a->key.append, b->key.append);
-}
-
 static struct key *
 verifier_keys(const struct verifier *verifier, size_t scheme)
 {
@@ -219,14 +117,46 @@ verifier_share_key(struct verifier *verifier, size_t scheme, size_t secret)
 	struct key *key = &verifier_keys(verifier, scheme)[secret];
 
 	for (size_t i = 0; i < scheme; i++) {
-		if (same_mac_key(&schemes[i], &schemes[scheme])) {
+		const struct key *earlier = &verifier_keys(verifier, i)[secret];
+		if (key_is_same(&schemes[i], &schemes[scheme]) && earlier->mac != NULL) {
+			*key = (struct key){
+				.mac = earlier->mac, .mac_shared = true, .key_id = earlier->key_id
+			};
 			buf_init(&key->text, 0);
-			key->mac = verifier_keys(verifier, i)[secret].mac;
-			key->mac_shared = true;
 			return true;
 		}
 	}
 	return false;
+}
+
+/* Make the secret's keys for all schemes. NULL: done; else why it is a key for none of them, of the
+ * first that wants one. */
+static const char *
+verifier_add_secret(struct verifier *verifier, const struct config_secret *secrets, size_t secret)
+{
+	const struct provider *provider = verifier->provider;
+	const char *first_wrong = NULL;
+	bool fits = false;
+
+	for (size_t i = 0; i < provider->scheme_count; i++) {
+		struct key *key = &verifier_keys(verifier, i)[secret];
+		const char *wrong = NULL;
+		if (provider->schemes[i].method == PROVIDER_NONE)
+			return NULL;
+		if (!verifier_share_key(verifier, i, secret))
+			wrong = key_make(&provider->schemes[i], &secrets[secret], key);
+		key->unfit = wrong != NULL;
+		fits |= wrong == NULL;
+		if (first_wrong == NULL)
+			first_wrong = wrong;
+	}
+	return fits ? NULL : first_wrong;
+}
+
+static bool
+checks_anything(const struct provider *provider)
+{
+	return provider->scheme_count > 0 && provider->schemes[0].method != PROVIDER_NONE;
 }
 
 struct verifier *
@@ -238,24 +168,16 @@ verifier_new(const struct provider *provider, const struct config_secret *secret
 	verifier->provider = provider;
 	verifier->secret_count = secret_count;
 	verifier->keys = xcalloc(provider->scheme_count * secret_count, sizeof *verifier->keys);
-	for (size_t i = 0; i < provider->scheme_count; i++) {
-		const struct provider_scheme *scheme = &provider->schemes[i];
-		if (scheme->method == PROVIDER_NONE)
-			continue;
-		if (secret_count == 0) {
-			snprintf(reason_out, 256, "no secret is given");
+	if (secret_count == 0 && checks_anything(provider)) {
+		snprintf(reason_out, 256, "no secret is given");
+		goto fail;
+	}
+	for (size_t i = 0; i < secret_count; i++) {
+		const char *wrong = verifier_add_secret(verifier, secrets, i);
+		if (wrong != NULL) {
+			snprintf(reason_out, 256, "secret %zu (%.100s) %s", i + 1,
+				secrets[i].source, wrong);
 			goto fail;
-		}
-		for (size_t j = 0; j < secret_count; j++) {
-			const char *wrong;
-			if (verifier_share_key(verifier, i, j))
-				continue;
-			wrong = key_make(scheme, &secrets[j], &verifier_keys(verifier, i)[j]);
-			if (wrong != NULL) {
-				snprintf(reason_out, 256, "secret %zu (%.100s) %s", j + 1,
-					secrets[j].source, wrong);
-				goto fail;
-			}
 		}
 	}
 	return verifier;
@@ -276,6 +198,63 @@ verifier_free(struct verifier *verifier)
 		key_free(&verifier->keys[i]);
 	free(verifier->keys);
 	free(verifier);
+}
+
+/* ---- for who wants to know why ---- */
+
+__attribute__((format(printf, 2, 3))) static void
+note(const struct check *check, const char *format, ...)
+{
+	char line[512];
+	va_list arguments;
+
+	if (check->note == NULL)
+		return;
+	va_start(arguments, format);
+	vsnprintf(line, sizeof line, format, arguments);
+	va_end(arguments);
+	check->note(check->context, line);
+}
+
+/* "LABEL: 64 bytes, begins ..." */
+static void
+note_text(const struct check *check, const char *label, struct slice text, size_t shown)
+{
+	struct buf escaped;
+
+	if (check->note == NULL)
+		return;
+	buf_init(&escaped, 512);
+	(void)text_append_escaped(&escaped, text, shown);
+	note(check, "%s: %zu bytes, \"%s\"", label, text.len, buf_text(&escaped));
+	buf_free(&escaped);
+}
+
+/* How many bytes are signed, their digest, and how they begin. */
+static void
+note_signed(const struct check *check, const struct slice *parts, size_t count)
+{
+	uint8_t digest[CRYPTO_DIGEST_MAX];
+	struct buf hex, start;
+	size_t total = 0;
+
+	if (check->note == NULL)
+		return;
+	buf_init(&hex, 2 * CRYPTO_DIGEST_MAX + 1);
+	buf_init(&start, 64);
+	for (size_t i = 0; i < count; i++) {
+		struct slice piece = parts[i];
+		if (piece.len > start.max - start.len)
+			piece.len = start.max - start.len;
+		(void)buf_append_slice(&start, piece);
+		total += parts[i].len;
+	}
+	if (crypto_hash(CRYPTO_SHA256, parts, count, digest))
+		(void)text_encode(TEXT_HEX, digest, crypto_digest_size(CRYPTO_SHA256), &hex);
+	note(check, "signed are %zu bytes, SHA-256 %s", total, buf_text(&hex));
+	note_text(check, "they begin", buf_slice(&start), 60);
+	buf_free(&start);
+	buf_free(&hex);
 }
 
 /* ---- reading what the message claims ---- */
@@ -312,6 +291,7 @@ expand(const struct template *template, struct message *message, struct buf *mad
 struct holding {
 	struct slice signature;
 	struct slice timestamp;
+	struct slice key_id;
 };
 
 /* Does the whole text have the shape? A reference ends where the literal behind it first occurs. */
@@ -339,10 +319,23 @@ shape_match(const struct template *shape, bool folds, struct slice text, struct 
 			out->signature = piece;
 		else if (part->kind == TEMPLATE_TIMESTAMP)
 			out->timestamp = piece;
+		else if (part->kind == TEMPLATE_KEY_ID)
+			out->key_id = piece;
 		text.data += piece.len;
 		text.len -= piece.len;
 	}
 	return text.len == 0;
+}
+
+/* Take what all signatures share from a part of its own. false: another part said otherwise. */
+static bool
+take_shared(struct slice *shared, struct slice text)
+{
+	if (text.len > 0 && shared->len > 0)
+		return slice_equal(*shared, text);
+	if (text.len > 0)
+		*shared = text;
+	return true;
 }
 
 /* Take from one part of a carrier's text what the first shape that fits finds in it. A part
@@ -351,25 +344,29 @@ shape_match(const struct template *shape, bool folds, struct slice text, struct 
 static void
 check_read_part(struct check *check, size_t origin, struct slice part)
 {
-	struct slice *timestamp = &check->message->timestamp;
+	const struct provider_scheme *scheme = check->scheme;
+	const struct template *shape;
 	struct holding held;
 	size_t i = 0;
 
-	while (i < check->scheme->format_count &&
-		!shape_match(check->scheme->format[i], check->scheme->format_folds, part, &held))
+	while (i < scheme->format_count &&
+		!shape_match(scheme->format[i], scheme->format_folds, part, &held))
 		i++;
-	if (i == check->scheme->format_count)
+	if (i == scheme->format_count)
 		return;
-	if (held.signature.len > 0 && check->count < SIGNATURE_LIST_MAX) {
-		check->signatures[check->count] = held.signature;
-		check->origins[check->count++] = origin;
+	shape = scheme->format[i];
+	if (template_refers(shape, TEMPLATE_SIGNATURE)) {
+		if (held.signature.len == 0 || check->count == SIGNATURE_LIST_MAX)
+			return;
+		check->sent[check->count++] = (struct sent){ .signature = held.signature,
+			.timestamp = held.timestamp,
+			.key_id = held.key_id,
+			.origin = origin };
+		note_text(check, "a signature", held.signature, 24);
+		return;
 	}
-	if (held.timestamp.len == 0)
-		return;
-	if (timestamp->len == 0)
-		*timestamp = held.timestamp;
-	else if (!slice_equal(*timestamp, held.timestamp))
-		check->two_times = true;
+	check->two_times |= !take_shared(&check->timestamp, held.timestamp) ||
+			    !take_shared(&check->key_id, held.key_id);
 }
 
 static struct slice
@@ -426,19 +423,27 @@ check_read_carriers(struct check *check)
 	bool present = false;
 
 	for (size_t i = 0; i < check->scheme->carrier_count; i++) {
+		const struct template *carrier = check->scheme->carriers[i];
 		struct carried *carried = &check->carried[i];
 		struct slice text;
 		enum signature_result result =
-			expand(check->scheme->carriers[i], check->message, &carried->made, &text);
-		if (result == SIGNATURE_MISSING)
+			expand(carrier, check->message, &carried->made, &text);
+		if (result == SIGNATURE_MISSING) {
+			note(check, "%s: not there", carrier->source);
 			continue;
+		}
 		if (result != SIGNATURE_VALID)
 			return result;
+		note_text(check, carrier->source, text, 24);
 		present = carried->present = true;
 		check_read_text(check, i, text);
 	}
 	if (!present)
 		return SIGNATURE_MISSING;
+	if (check->count == 0)
+		note(check, "it has not the shape \"%s\"", check->scheme->format[0]->source);
+	if (check->two_times)
+		note(check, "it names two different times or keys");
 	return check->count > 0 && !check->two_times ? SIGNATURE_VALID : SIGNATURE_MALFORMED;
 }
 
@@ -449,28 +454,63 @@ scheme_judges_time(const struct provider_scheme *scheme)
 	return scheme->has_timestamp && (scheme->tolerance_ms >= 0 || scheme->future_ms >= 0);
 }
 
+static bool
+is_claim(const struct template *template)
+{
+	return template != NULL && template_refers(template, TEMPLATE_CLAIM);
+}
+
+/* A time or a key's name from where the scheme says, for all signatures. */
+static enum signature_result
+check_read_shared(
+	struct check *check, const struct template *template, struct buf *made, struct slice *out)
+{
+	enum signature_result result = expand(template, check->message, made, out);
+
+	if (result == SIGNATURE_VALID)
+		note_text(check, template->source, *out, 60);
+	else
+		note(check, "%s: not there", template->source);
+	return result == SIGNATURE_VALID && out->len == 0 ? SIGNATURE_MISSING : result;
+}
+
+/* Of a token only after it was found right: then its claims are known. */
 static enum signature_result
 check_read_time(struct check *check)
 {
 	const struct provider_scheme *scheme = check->scheme;
-	struct slice *timestamp = &check->message->timestamp;
+	enum signature_result result;
 
-	if (scheme->timestamp != NULL) {
-		enum signature_result result =
-			expand(scheme->timestamp, check->message, &check->time_made, timestamp);
-		if (result != SIGNATURE_VALID)
-			return result;
-		if (scheme->timestamp_format != TEXT_TIME_HTTP)
-			note_joined(check, *timestamp);
-	}
-	if (!scheme->has_timestamp)
+	if (scheme->timestamp == NULL)
 		return SIGNATURE_VALID;
-	if (timestamp->len == 0)
-		return scheme->timestamp != NULL ? SIGNATURE_MISSING : SIGNATURE_MALFORMED;
-	if (scheme_judges_time(scheme) &&
-		!text_parse_time(scheme->timestamp_format, *timestamp, &check->time_ms))
-		return SIGNATURE_MALFORMED;
-	return SIGNATURE_VALID;
+	result = check_read_shared(check, scheme->timestamp, &check->time_made, &check->timestamp);
+	if (result == SIGNATURE_VALID && scheme->timestamp_format != TEXT_TIME_HTTP)
+		note_joined(check, check->timestamp);
+	return result;
+}
+
+static enum signature_result
+check_read_key_id(struct check *check)
+{
+	enum signature_result result;
+
+	if (check->scheme->key_id == NULL)
+		return SIGNATURE_VALID;
+	result = check_read_shared(
+		check, check->scheme->key_id, &check->key_id_made, &check->key_id);
+	if (result == SIGNATURE_VALID)
+		note_joined(check, check->key_id);
+	return result;
+}
+
+static bool
+signs_any(const struct provider_scheme *scheme, enum template_kind kind)
+{
+	for (size_t i = 0; i < scheme->signs_count; i++) {
+		if (template_refers(scheme->signs[i], kind))
+			return true;
+	}
+	return false;
 }
 
 /* The id, where it is signed. */
@@ -480,12 +520,13 @@ check_read_id(struct check *check)
 	const struct provider *provider = check->provider;
 	struct slice *id = &check->message->id;
 
-	if (check->scheme->signs == NULL || !template_refers(check->scheme->signs, TEMPLATE_ID))
+	if (!signs_any(check->scheme, TEMPLATE_ID))
 		return SIGNATURE_VALID;
 	for (size_t i = 0; i < provider->id_count; i++) {
 		enum signature_result result =
 			expand(provider->ids[i], check->message, &check->id_made, id);
 		if (result == SIGNATURE_VALID && id->len > 0) {
+			note_text(check, provider->ids[i]->source, *id, 60);
 			note_joined(check, *id);
 			return SIGNATURE_VALID;
 		}
@@ -494,8 +535,13 @@ check_read_id(struct check *check)
 		if (result != SIGNATURE_VALID && result != SIGNATURE_MISSING)
 			return result;
 	}
-	return SIGNATURE_MISSING;
+	note(check, "the id, which is signed, is not there");
+	/* Another text may do without it. */
+	return provider_scheme_signs(check->scheme, TEMPLATE_ID) ? SIGNATURE_MISSING
+								 : SIGNATURE_VALID;
 }
+
+/* ---- what is signed ---- */
 
 /* May the sender write any text for this? A time that is judged has one strict spelling. */
 static bool
@@ -518,147 +564,363 @@ holds_literal(struct slice text, const struct template_part *part)
  * outside the body may hold the literal text that begins or ends it in what is signed.
  */
 static bool
-borders_are_clear(const struct provider_scheme *scheme, const struct slice *parts)
+borders_are_clear(const struct check *check)
 {
-	const struct template *signs = scheme->signs;
+	const struct template *signs = check->signs;
 
 	for (size_t i = 0; i < signs->count; i++) {
-		if (!is_free_form(scheme, signs->parts[i].kind))
+		if (!is_free_form(check->scheme, signs->parts[i].kind))
 			continue;
-		if (i + 1 < signs->count && holds_literal(parts[i], &signs->parts[i + 1]))
+		if (i + 1 < signs->count && holds_literal(check->parts[i], &signs->parts[i + 1]))
 			return false;
 		/* In front of a first literal there is nothing to move. */
-		if (i >= 2 && holds_literal(parts[i], &signs->parts[i - 1]))
+		if (i >= 2 && holds_literal(check->parts[i], &signs->parts[i - 1]))
 			return false;
 	}
 	return true;
 }
 
+/* Fill parts with what is signed: the first of the texts of which everything is there. key: for {secret}. */
+static enum signature_result
+check_expand(struct check *check, const struct key *key)
+{
+	const struct provider_scheme *scheme = check->scheme;
+	enum signature_result result = SIGNATURE_MISSING;
+
+	for (size_t i = 0; i < scheme->signs_count && result == SIGNATURE_MISSING; i++) {
+		buf_clear(&check->signed_made);
+		check->signs = scheme->signs[i];
+		check->part_count = check->signs->count;
+		check->message->secret = buf_slice(&key->text);
+		result = refusal_of(template_slices(
+			check->signs, check->message, &check->signed_made, check->parts));
+		check->message->secret = (struct slice){ NULL, 0 };
+	}
+	if (result == SIGNATURE_MISSING)
+		note(check, "something of what is signed, \"%s\", is not there",
+			scheme->signs[scheme->signs_count - 1]->source);
+	if (result == SIGNATURE_VALID && !borders_are_clear(check))
+		result = SIGNATURE_AMBIGUOUS;
+	return result;
+}
+
 /* ---- comparing ---- */
 
-/* Append the text that a sender with this key sends for these bytes. false: no memory,
- * library failure. */
+/* The sender names a key, and this secret is for another. */
 static bool
-write_signature(const struct provider_scheme *scheme, const struct key *key,
-	const struct slice *parts, size_t count, struct buf *out)
+is_other_key(const struct check *check, const struct key *key)
 {
-	uint8_t digest[CRYPTO_DIGEST_MAX];
-	bool done = false;
-
-	switch (scheme->method) {
-	case PROVIDER_HMAC: done = crypto_mac(key->mac, parts, count, digest); break;
-	case PROVIDER_HASH: done = crypto_hash(scheme->digest, parts, count, digest); break;
-	case PROVIDER_TOKEN: return buf_append_slice(out, buf_slice(&key->text));
-	case PROVIDER_PUBLIC:
-	case PROVIDER_NONE: return false;
-	}
-	done = done &&
-	       text_encode(scheme->encoding, digest, crypto_digest_size(scheme->digest), out);
-	explicit_bzero(digest, sizeof digest);
-	return done;
+	return key->unfit ||
+	       (key->key_id != NULL && !slice_is(check->message->key_id, key->key_id));
 }
 
-/* One signature against one public key. The text must be the only spelling of its bytes. */
-static bool
-public_fits(const struct provider_scheme *scheme, const struct key *key, const struct slice *parts,
-	size_t count, struct slice text)
-{
-	struct buf bytes, again;
-	bool fits;
-
-	buf_init(&bytes, MADE_MAX);
-	buf_init(&again, MADE_MAX);
-	fits = text_decode(scheme->encoding, text, &bytes) &&
-	       text_encode(scheme->encoding, bytes.data, bytes.len, &again) &&
-	       slice_equal(buf_slice(&again), text) &&
-	       crypto_verify(key->public, parts, count, buf_slice(&bytes));
-	buf_free(&again);
-	buf_free(&bytes);
-	return fits;
-}
-
-/* Compare every signature of the message with what one secret makes of the parts.
+/* Compare the signatures of a group with what one secret makes of the parts.
  * *fits_out: any of them did. */
 static enum signature_result
-check_secret(struct check *check, const struct key *key, const struct slice *parts, size_t count,
-	bool *fits_out)
+check_secret(struct check *check, const struct key *key, const size_t *group, size_t group_count,
+	const struct slice *parts, size_t count, bool *fits_out)
 {
 	const struct provider_scheme *scheme = check->scheme;
 	bool is_public = scheme->method == PROVIDER_PUBLIC;
 	enum signature_result result = SIGNATURE_VALID;
 	struct buf ours;
 
-	buf_init(&ours, 4 * SECRET_MAX);
-	if (!is_public && !write_signature(scheme, key, parts, count, &ours))
+	buf_init(&ours, KEY_SIGNATURE_MAX);
+	if (!is_public && !key_sign(scheme, key, parts, count, &ours))
 		result = SIGNATURE_ERROR;
-	for (size_t i = 0; result == SIGNATURE_VALID && i < check->count; i++) {
-		bool fits = is_public ? public_fits(scheme, key, parts, count, check->signatures[i])
-				      : crypto_equal(buf_slice(&ours), check->signatures[i]);
-		check->carried[check->origins[i]].right |= fits;
+	for (size_t i = 0; result == SIGNATURE_VALID && i < group_count; i++) {
+		const struct sent *sent = &check->sent[group[i]];
+		bool fits = is_public ? key_fits(scheme, key, parts, count, sent->signature)
+				      : crypto_equal(buf_slice(&ours), sent->signature);
+		check->carried[sent->origin].right |= fits;
 		*fits_out |= fits;
 	}
 	buf_free_secret(&ours);
 	return result;
 }
 
-/* Every secret against every signature. */
-static enum signature_result
-check_secrets(struct check *check, size_t *secret_out)
+static void
+note_secret(const struct check *check, size_t index, bool other, bool fits)
 {
-	const struct template *signs = check->scheme->signs;
-	bool signs_secret = signs != NULL && template_refers(signs, TEMPLATE_SECRET);
-	struct slice parts[TEMPLATE_PARTS_MAX];
-	size_t count = signs != NULL ? signs->count : 0;
-	bool any = false;
+	note(check, "secret %zu %s", index + 1,
+		other  ? "is for another key or scheme"
+		: fits ? "makes a signature that was sent"
+		       : "makes none of the signatures that were sent");
+}
 
+/* Every secret against a group of signatures. parts, count: what is signed, where that does
+ * not depend on the secret; else NULL. */
+static enum signature_result
+check_secrets(struct check *check, const size_t *group, size_t group_count,
+	const struct slice *parts, size_t count, bool *any_out)
+{
 	for (size_t i = 0; i < check->secret_count; i++) {
+		const struct key *key = &check->keys[i];
 		enum signature_result result = SIGNATURE_VALID;
 		bool fits = false;
-		if (signs != NULL && (i == 0 || signs_secret)) {
-			buf_clear(&check->signed_made);
-			check->message->secret = buf_slice(&check->keys[i].text);
-			result = refusal_of(
-				template_slices(signs, check->message, &check->signed_made, parts));
-			check->message->secret = (struct slice){ NULL, 0 };
-			if (result == SIGNATURE_VALID && !borders_are_clear(check->scheme, parts))
-				result = SIGNATURE_AMBIGUOUS;
+		if (is_other_key(check, key)) {
+			note_secret(check, i, true, false);
+			continue;
 		}
+		if (parts == NULL)
+			result = check_expand(check, key);
 		if (result == SIGNATURE_VALID)
-			result = check_secret(check, &check->keys[i], parts, count, &fits);
+			result = check_secret(check, key, group, group_count,
+				parts != NULL ? parts : check->parts,
+				parts != NULL ? count : check->part_count, &fits);
 		if (result != SIGNATURE_VALID)
 			return result;
-		if (fits && !any)
-			*secret_out = i;
-		any |= fits;
+		note_secret(check, i, false, fits);
+		if (fits && !*any_out)
+			check->secret = i;
+		*any_out |= fits;
 	}
-	for (size_t i = 0; check->scheme->carriers_all && i < check->scheme->carrier_count; i++)
-		any &= check->carried[i].right || !check->carried[i].present;
-	return any ? SIGNATURE_VALID : SIGNATURE_WRONG;
+	return SIGNATURE_VALID;
+}
+
+/* ---- what else must hold ---- */
+
+static bool
+requirement_holds(const struct check *check, const struct provider_requirement *requirement)
+{
+	struct buf left, right;
+	bool holds;
+
+	buf_init(&left, MADE_MAX);
+	buf_init(&right, MADE_MAX);
+	holds = template_text(requirement->left, check->message, &left) == TEMPLATE_OK &&
+		template_text(requirement->right, check->message, &right) == TEMPLATE_OK &&
+		crypto_equal(buf_slice(&left), buf_slice(&right));
+	note(check, "%s must be %s: %s", requirement->left->source, requirement->right->source,
+		holds ? "it is" : "it is not");
+	buf_free(&right);
+	buf_free(&left);
+	return holds;
+}
+
+static enum signature_result
+check_requires(const struct check *check)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < check->scheme->requires_count; i++)
+		all &= requirement_holds(check, &check->scheme->requires[i]);
+	return all ? SIGNATURE_VALID : SIGNATURE_WRONG;
 }
 
 /* Both ends of the window belong to it. A time without fractions is compared with a clock
  * without them, so that 300 s ago is 300 s ago for the whole second. */
 static enum signature_result
-check_window(const struct check *check, int64_t now_ms)
+check_window(const struct check *check, int64_t time_ms)
+{
+	const struct provider_scheme *scheme = check->scheme;
+	int64_t now_ms = check->now_ms;
+
+	if (scheme->timestamp_format == TEXT_TIME_S || scheme->timestamp_format == TEXT_TIME_HTTP)
+		now_ms -= now_ms % 1000;
+	note(check, "the time is %lld s %s, taken is %lld s back and %lld s ahead (-1: any)",
+		(long long)llabs(now_ms - time_ms) / 1000, time_ms > now_ms ? "ahead" : "ago",
+		(long long)(scheme->tolerance_ms >= 0 ? scheme->tolerance_ms / 1000 : -1),
+		(long long)(scheme->future_ms >= 0 ? scheme->future_ms / 1000 : -1));
+	if (scheme->tolerance_ms >= 0 && time_ms < now_ms - scheme->tolerance_ms)
+		return SIGNATURE_EXPIRED;
+	if (scheme->future_ms >= 0 && time_ms > now_ms + scheme->future_ms)
+		return SIGNATURE_EARLY;
+	return SIGNATURE_VALID;
+}
+
+/* A token's own limits, which hold whether the scheme asks for them or not (RFC 7519 section 4.1.4 and 5). */
+static enum signature_result
+check_token_window(const struct check *check, const struct jwt *token)
+{
+	bool has_end = false, has_start = false;
+	int64_t end = 0, start = 0;
+
+	if (token->claims == NULL)
+		return SIGNATURE_VALID;
+	if (!jwt_time(token, "exp", &has_end, &end) || !jwt_time(token, "nbf", &has_start, &start))
+		return SIGNATURE_MALFORMED;
+	if (has_end && check->now_ms > end + TOKEN_LEEWAY_MS)
+		return SIGNATURE_EXPIRED;
+	if (has_start && check->now_ms < start - TOKEN_LEEWAY_MS)
+		return SIGNATURE_EARLY;
+	return SIGNATURE_VALID;
+}
+
+/* ---- signatures that share a time and a key's name ---- */
+
+static struct slice
+own_or(struct slice own, struct slice shared)
+{
+	return own.len > 0 ? own : shared;
+}
+
+/* Take the next group of signatures that have not been looked at, up to GROUPS_MAX groups. */
+static size_t
+check_next_group(struct check *check, size_t group[SIGNATURE_LIST_MAX])
+{
+	const struct sent *first = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < check->count; i++) {
+		struct sent *sent = &check->sent[i];
+		if (sent->looked_at ||
+			(first != NULL && (!slice_equal(sent->timestamp, first->timestamp) ||
+						  !slice_equal(sent->key_id, first->key_id))))
+			continue;
+		if (first == NULL)
+			first = sent;
+		sent->looked_at = true;
+		group[count++] = i;
+	}
+	return count;
+}
+
+static enum signature_result
+read_time_of(const struct check *check, int64_t *time_ms_out)
 {
 	const struct provider_scheme *scheme = check->scheme;
 
-	if (!scheme_judges_time(scheme))
+	if (!scheme->has_timestamp)
 		return SIGNATURE_VALID;
-	if (scheme->timestamp_format == TEXT_TIME_S || scheme->timestamp_format == TEXT_TIME_HTTP)
-		now_ms -= now_ms % 1000;
-	if (scheme->tolerance_ms >= 0 && check->time_ms < now_ms - scheme->tolerance_ms)
-		return SIGNATURE_EXPIRED;
-	if (scheme->future_ms >= 0 && check->time_ms > now_ms + scheme->future_ms)
-		return SIGNATURE_EARLY;
+	if (check->message->timestamp.len == 0)
+		return scheme->timestamp != NULL ? SIGNATURE_MISSING : SIGNATURE_MALFORMED;
+	if (scheme_judges_time(scheme) && !text_parse_time(scheme->timestamp_format,
+						  check->message->timestamp, time_ms_out)) {
+		note(check, "the time cannot be read");
+		return SIGNATURE_MALFORMED;
+	}
 	return SIGNATURE_VALID;
+}
+
+static enum signature_result
+check_group(struct check *check, const size_t *group, size_t count)
+{
+	const struct provider_scheme *scheme = check->scheme;
+	const struct sent *first = &check->sent[group[0]];
+	bool any = false, of_secret = signs_any(scheme, TEMPLATE_SECRET);
+	enum signature_result result;
+	const struct slice *parts = NULL;
+	int64_t time_ms = 0;
+
+	check->message->timestamp = own_or(first->timestamp, check->timestamp);
+	check->message->key_id = own_or(first->key_id, check->key_id);
+	result = read_time_of(check, &time_ms);
+	if (result == SIGNATURE_VALID && !of_secret && scheme->signs_count > 0) {
+		result = check_expand(check, &check->keys[0]);
+		note_signed(check, check->parts, check->part_count);
+	}
+	if (result != SIGNATURE_VALID)
+		return result;
+	if (!of_secret)
+		parts = check->parts;
+	result = check_secrets(check, group, count, parts, check->part_count, &any);
+	if (result != SIGNATURE_VALID)
+		return result;
+	if (!any)
+		return SIGNATURE_WRONG;
+	result = check_requires(check);
+	if (result == SIGNATURE_VALID && scheme_judges_time(scheme))
+		result = check_window(check, time_ms);
+	return result;
+}
+
+/* Put together what a JWS signs. */
+static enum signature_result
+token_parts(struct check *check, const struct jwt *token, struct slice parts[3], size_t *count_out)
+{
+	enum signature_result result;
+
+	if (check->scheme->signs_count == 0) {
+		parts[0] = token->signed_text;
+		*count_out = 1;
+		return SIGNATURE_VALID;
+	}
+	result = check_expand(check, &check->keys[0]);
+	if (result != SIGNATURE_VALID)
+		return result;
+	note_signed(check, check->parts, check->part_count);
+	struct buf whole;
+	buf_init(&whole, check->signed_made.max + check->message->body.len);
+	bool done = true;
+	for (size_t i = 0; done && i < check->part_count; i++)
+		done = buf_append_slice(&whole, check->parts[i]);
+	buf_clear(&check->payload);
+	done = done && text_encode(TEXT_BASE64URL, whole.data, whole.len, &check->payload);
+	buf_free(&whole);
+	parts[0] = token->protected_text;
+	parts[1] = slice_of(".");
+	parts[2] = buf_slice(&check->payload);
+	*count_out = 3;
+	return done ? SIGNATURE_VALID : SIGNATURE_ERROR;
+}
+
+/* A JWS whose parts were taken apart. */
+static enum signature_result
+check_parsed_token(struct check *check, size_t index, struct jwt *token)
+{
+	const struct provider_scheme *scheme = check->scheme;
+	struct message *message = check->message;
+	struct slice parts[3];
+	enum signature_result result;
+	size_t count = 0;
+	bool any = false;
+	int64_t time_ms = 0;
+
+	if (!slice_is(jwt_header(token, "alg"), scheme->jws)) {
+		note_text(check, "its algorithm is another than the provider's",
+			jwt_header(token, "alg"), 24);
+		return SIGNATURE_WRONG;
+	}
+	message->key_id = scheme->key_id != NULL ? check->key_id : jwt_header(token, "kid");
+	message->timestamp = check->timestamp;
+	check->sent[index].signature = token->signature_text;
+	result = token_parts(check, token, parts, &count);
+	if (result == SIGNATURE_VALID)
+		result = check_secrets(check, &index, 1, parts, count, &any);
+	message->key_id = (struct slice){ NULL, 0 }; /* it may be a piece of the token's header */
+	if (result != SIGNATURE_VALID)
+		return result;
+	if (!any)
+		return SIGNATURE_WRONG;
+	result = check_token_window(check, token);
+	/* From here on {claim:NAME} is believed. */
+	message->claims = token->claims;
+	token->claims = NULL;
+	if (result == SIGNATURE_VALID)
+		result = check_requires(check);
+	if (result == SIGNATURE_VALID && is_claim(scheme->timestamp)) {
+		result = check_read_time(check);
+		message->timestamp = check->timestamp;
+	}
+	if (result == SIGNATURE_VALID)
+		result = read_time_of(check, &time_ms);
+	if (result == SIGNATURE_VALID && scheme_judges_time(scheme))
+		result = check_window(check, time_ms);
+	return result;
+}
+
+static enum signature_result
+check_token(struct check *check, size_t index)
+{
+	struct jwt token;
+	enum signature_result result = SIGNATURE_MALFORMED;
+
+	switch (jwt_parse(check->sent[index].signature, check->scheme->signs_count > 0, &token)) {
+	case JWT_OK: break;
+	case JWT_MALFORMED: note(check, "it is no token (RFC 7515)"); return SIGNATURE_MALFORMED;
+	case JWT_NO_MEMORY: return SIGNATURE_ERROR;
+	}
+	result = check_parsed_token(check, index, &token);
+	jwt_free(&token);
+	return result;
 }
 
 /* ---- one scheme, all schemes ---- */
 
 static void
 check_init(struct check *check, const struct verifier *verifier, size_t scheme,
-	struct message *message)
+	struct message *message, int64_t now_ms)
 {
 	memset(check, 0, sizeof *check);
 	check->provider = verifier->provider;
@@ -666,12 +928,15 @@ check_init(struct check *check, const struct verifier *verifier, size_t scheme,
 	check->keys = verifier_keys(verifier, scheme);
 	check->secret_count = verifier->secret_count;
 	check->message = message;
+	check->now_ms = now_ms;
 	check->carried = xcalloc(check->scheme->carrier_count, sizeof *check->carried);
 	for (size_t i = 0; i < check->scheme->carrier_count; i++)
 		buf_init(&check->carried[i].made, MADE_MAX);
 	buf_init(&check->time_made, MADE_MAX);
+	buf_init(&check->key_id_made, MADE_MAX);
 	buf_init(&check->id_made, MADE_MAX);
-	buf_init(&check->signed_made, MADE_MAX + message->body.len);
+	buf_init(&check->signed_made, MADE_MAX + 2 * message->body.len);
+	buf_init(&check->payload, MADE_MAX + 2 * (MADE_MAX + 2 * message->body.len));
 }
 
 /* Is the slice a piece of memory that ends with the check? */
@@ -696,36 +961,13 @@ check_free(struct check *check)
 		message->timestamp = (struct slice){ NULL, 0 };
 	if (was_made(&check->id_made, message->id))
 		message->id = (struct slice){ NULL, 0 };
+	message->key_id = (struct slice){ NULL, 0 };
 	free(check->carried);
 	buf_free(&check->time_made);
+	buf_free(&check->key_id_made);
 	buf_free(&check->id_made);
+	buf_free(&check->payload);
 	buf_free_secret(&check->signed_made);
-}
-
-static enum signature_result
-check_scheme(const struct verifier *verifier, size_t scheme, struct message *message,
-	int64_t now_ms, size_t *secret_out)
-{
-	struct check check;
-	enum signature_result result;
-
-	message->timestamp = message->id = (struct slice){ NULL, 0 };
-	if (verifier->provider->schemes[scheme].method == PROVIDER_NONE)
-		return SIGNATURE_VALID;
-	check_init(&check, verifier, scheme, message);
-	result = check_read_carriers(&check);
-	if (result == SIGNATURE_VALID)
-		result = check_read_time(&check);
-	if (result == SIGNATURE_VALID)
-		result = check_read_id(&check);
-	if (result == SIGNATURE_VALID)
-		result = check_secrets(&check, secret_out);
-	if (result == SIGNATURE_VALID)
-		result = check_window(&check, now_ms);
-	if (check.joined && (result == SIGNATURE_WRONG || result == SIGNATURE_MALFORMED))
-		result = SIGNATURE_REPEATED;
-	check_free(&check);
-	return result;
 }
 
 /* Which of two refusals says more: a scheme of which nothing is there says least, a right
@@ -747,17 +989,134 @@ weight_of(enum signature_result result)
 	return 0;
 }
 
-enum signature_result
-signature_verify(const struct verifier *verifier, struct message *message, int64_t now_ms,
-	struct signature_report *report)
+/* Nothing of an earlier scheme is left in the message. */
+static void
+forget(struct message *message)
 {
+	message->timestamp = message->id = message->key_id = (struct slice){ NULL, 0 };
+	leaves_free(message->claims);
+	message->claims = NULL;
+}
+
+/* The signatures that were read, group by group; one right one is enough. */
+static enum signature_result
+check_sent(struct check *check)
+{
+	enum signature_result told = SIGNATURE_WRONG;
+	size_t group[SIGNATURE_LIST_MAX], count;
+
+	if (check->scheme->jws != NULL)
+		return check_token(check, 0);
+	for (size_t groups = 0; groups < GROUPS_MAX; groups++) {
+		count = check_next_group(check, group);
+		if (count == 0)
+			break;
+		enum signature_result result = check_group(check, group, count);
+		if (result == SIGNATURE_VALID || weight_of(result) > weight_of(told))
+			told = result;
+		else if (groups == 0)
+			told = result;
+		if (result == SIGNATURE_VALID)
+			break;
+	}
+	/* Where every carrier that is there must hold a right one. */
+	for (size_t i = 0; check->scheme->carriers_all && i < check->scheme->carrier_count; i++) {
+		if (check->carried[i].present && !check->carried[i].right &&
+			told == SIGNATURE_VALID)
+			told = SIGNATURE_WRONG;
+	}
+	return told;
+}
+
+/* One scheme over the whole message, or over the item at hand. */
+static enum signature_result
+check_once(struct check *check)
+{
+	enum signature_result result = check_read_carriers(check);
+
+	if (result == SIGNATURE_VALID && !is_claim(check->scheme->timestamp))
+		result = check_read_time(check);
+	if (result == SIGNATURE_VALID)
+		result = check_read_key_id(check);
+	if (result == SIGNATURE_VALID)
+		result = check_read_id(check);
+	if (result == SIGNATURE_VALID)
+		result = check_sent(check);
+	if (check->joined && (result == SIGNATURE_WRONG || result == SIGNATURE_MALFORMED))
+		result = SIGNATURE_REPEATED;
+	return result;
+}
+
+/* How a scheme is checked: of which verifier, for which message, when, and who is told. */
+struct asked {
+	const struct verifier *verifier;
+	struct message *message;
+	int64_t now_ms;
+	signature_note *note;
+	void *context;
+};
+
+static enum signature_result
+check_scheme(const struct asked *asked, size_t scheme, size_t *secret_out)
+{
+	struct check check;
+	enum signature_result result;
+
+	forget(asked->message);
+	if (asked->verifier->provider->schemes[scheme].method == PROVIDER_NONE)
+		return SIGNATURE_VALID;
+	check_init(&check, asked->verifier, scheme, asked->message, asked->now_ms);
+	check.note = asked->note;
+	check.context = asked->context;
+	note(&check, "scheme %s", check.scheme->label);
+	result = check_once(&check);
+	note(&check, "%s", signature_reason(result));
+	*secret_out = check.secret;
+	check_free(&check);
+	return result;
+}
+
+/* Every element of the array must be right on its own. */
+static enum signature_result
+check_each(const struct asked *asked, size_t scheme, size_t *secret_out)
+{
+	const char *each = asked->verifier->provider->schemes[scheme].each;
+	const struct leaves *leaves = message_leaves(asked->message);
+	enum signature_result result = SIGNATURE_MISSING;
+	char path[512];
+	size_t count;
+
+	if (leaves == NULL || !leaves_count(leaves, slice_of(each), &count) || count == 0)
+		return SIGNATURE_MISSING;
+	if (count > ITEMS_MAX)
+		return SIGNATURE_MALFORMED;
+	for (size_t i = 0; i < count; i++) {
+		int len = snprintf(path, sizeof path, "%s.%zu", each, i);
+		if (len < 0 || (size_t)len >= sizeof path)
+			return SIGNATURE_ERROR;
+		asked->message->item = (struct slice){ path, (size_t)len };
+		result = check_scheme(asked, scheme, secret_out);
+		asked->message->item = (struct slice){ NULL, 0 };
+		if (result != SIGNATURE_VALID)
+			break;
+	}
+	return result;
+}
+
+enum signature_result
+signature_explain(const struct verifier *verifier, struct message *message, int64_t now_ms,
+	struct signature_report *report, signature_note *note_function, void *context)
+{
+	const struct asked asked = { verifier, message, now_ms, note_function, context };
 	enum signature_result told = SIGNATURE_MISSING;
 
 	/* Stopping at the first scheme that fits tells nothing: which headers were sent is
 	 * known to the sender. */
 	for (size_t i = 0; i < verifier->provider->scheme_count; i++) {
 		size_t secret = 0;
-		enum signature_result result = check_scheme(verifier, i, message, now_ms, &secret);
+		enum signature_result result = verifier->provider->schemes[i].each != NULL
+						       ? check_each(&asked, i, &secret)
+						       : check_scheme(&asked, i, &secret);
 		if (result == SIGNATURE_VALID) {
 			report->scheme = i;
 			report->secret = secret;
@@ -766,258 +1125,13 @@ signature_verify(const struct verifier *verifier, struct message *message, int64
 		if (weight_of(result) > weight_of(told))
 			told = result;
 	}
-	message->timestamp = message->id = (struct slice){ NULL, 0 };
+	forget(message);
 	return told;
 }
 
-/* ---- signing ---- */
-
-/* The signing of one message; the strings of out are the caller's in the end. */
-struct making {
-	const struct provider *provider;
-	const struct provider_scheme *scheme;
-	struct message *message;
-	struct signature_header *out;
-	size_t max;
-	size_t count;
-	char *reason; /* 256 bytes */
-};
-
-static bool
-making_fail(struct making *making, const char *reason)
+enum signature_result
+signature_verify(const struct verifier *verifier, struct message *message, int64_t now_ms,
+	struct signature_report *report)
 {
-	snprintf(making->reason, 256, "%s", reason);
-	return false;
-}
-
-/* The header that the template is, NULL when it is anything else. */
-static const char *
-header_of(const struct template *template)
-{
-	if (template == NULL || template->count != 1 || template->parts[0].kind != TEMPLATE_HEADER)
-		return NULL;
-	return template->parts[0].header;
-}
-
-/* A line break would start another header at the receiver, a NUL would end the value. */
-static bool
-fits_header(struct slice value)
-{
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.data[i] == '\n' || value.data[i] == '\r' || value.data[i] == '\0')
-			return false;
-	}
-	return value.len <= HEADER_MAX;
-}
-
-/* Hand out a header. */
-static bool
-making_add(struct making *making, const char *name, struct slice value)
-{
-	if (making->count == making->max)
-		return making_fail(making, "more headers than there is room for");
-	if (!fits_header(value))
-		return making_fail(making, "a value does not fit into a header");
-	making->out[making->count++] =
-		(struct signature_header){ xstrdup(name), xmemdup0(value.data, value.len) };
-	return true;
-}
-
-/* The id, when it is signed or the caller gave one. fresh: room for one that is made here. */
-static bool
-making_id(struct making *making, struct buf *fresh)
-{
-	const struct provider *provider = making->provider;
-	struct slice *id = &making->message->id;
-	const struct template *signs = making->scheme->signs;
-	bool is_signed = signs != NULL && template_refers(signs, TEMPLATE_ID);
-	uint8_t random[FRESH_ID_BYTES];
-
-	if (!is_signed && id->len == 0)
-		return true;
-	for (size_t i = 0; i < provider->id_count; i++) {
-		if (header_of(provider->ids[i]) != NULL) {
-			if (id->len == 0) {
-				if (!crypto_random(random, sizeof random) ||
-					!buf_append_text(fresh, "msg_") ||
-					!text_encode(TEXT_HEX, random, sizeof random, fresh))
-					return making_fail(making, "no random bytes for an id");
-				*id = buf_slice(fresh);
-			}
-			return making_add(making, header_of(provider->ids[i]), *id);
-		}
-		/* An id that lies in the body is what it is. */
-		buf_clear(fresh);
-		if (expand(provider->ids[i], making->message, fresh, id) == SIGNATURE_VALID)
-			return true;
-	}
-	return !is_signed || making_fail(making, "the body lacks the id that is signed");
-}
-
-/* The time. made: room for its text. */
-static bool
-making_time(struct making *making, int64_t now_ms, struct buf *made)
-{
-	const struct provider_scheme *scheme = making->scheme;
-	struct slice *timestamp = &making->message->timestamp;
-	const char *header = header_of(scheme->timestamp);
-
-	if (!scheme->has_timestamp)
-		return true;
-	if (scheme->timestamp != NULL && header == NULL) {
-		if (expand(scheme->timestamp, making->message, made, timestamp) != SIGNATURE_VALID)
-			return making_fail(making, "the body lacks the time that is signed");
-		return true;
-	}
-	if (!text_format_time(scheme->timestamp_format, now_ms, made))
-		return making_fail(making, "the time cannot be written");
-	*timestamp = buf_slice(made);
-	return header == NULL || making_add(making, header, *timestamp);
-}
-
-/* Append one part of the carrier's text. */
-static bool
-making_write_shape(struct making *making, const struct template *shape, struct slice signature,
-	struct buf *text)
-{
-	for (size_t i = 0; i < shape->count; i++) {
-		const struct template_part *part = &shape->parts[i];
-		struct slice piece;
-		if (part->kind == TEMPLATE_LITERAL)
-			piece = (struct slice){ part->text, part->text_len };
-		else if (part->kind == TEMPLATE_SIGNATURE)
-			piece = signature;
-		else if (part->kind == TEMPLATE_TIMESTAMP)
-			piece = making->message->timestamp;
-		else
-			return making_fail(making, "the format holds more than signature and time");
-		if (!buf_append_slice(text, piece))
-			return making_fail(making, "the signature's header is too long");
-	}
-	return true;
-}
-
-/* The whole text of the carrier. */
-static bool
-making_write_text(struct making *making, struct slice signature, struct buf *text)
-{
-	const struct provider_scheme *scheme = making->scheme;
-
-	for (size_t i = 0; i < scheme->format_count; i++) {
-		if (i > 0 && !buf_append_text(text, scheme->separator))
-			return making_fail(making, "the signature's header is too long");
-		if (!making_write_shape(making, scheme->format[i], signature, text))
-			return false;
-	}
-	return true;
-}
-
-/* Sign what the message now is and add the signature's header. */
-static bool
-making_signature(struct making *making, const struct key *key)
-{
-	const struct provider_scheme *scheme = making->scheme;
-	struct message *message = making->message;
-	struct slice parts[TEMPLATE_PARTS_MAX];
-	size_t count = scheme->signs != NULL ? scheme->signs->count : 0;
-	struct buf made, signature, text;
-	bool done = false;
-
-	buf_init(&made, MADE_MAX + message->body.len);
-	buf_init(&signature, 4 * SECRET_MAX);
-	buf_init(&text, HEADER_MAX);
-	if (scheme->signs != NULL) {
-		enum template_result result;
-		message->secret = buf_slice(&key->text);
-		result = template_slices(scheme->signs, message, &made, parts);
-		message->secret = (struct slice){ NULL, 0 };
-		if (result != TEMPLATE_OK) {
-			making_fail(making, "something that is signed is not in the message");
-			goto out;
-		}
-	}
-	if (!write_signature(scheme, key, parts, count, &signature)) {
-		making_fail(making, "the crypto library failed");
-		goto out;
-	}
-	done = making_write_text(making, buf_slice(&signature), &text) &&
-	       making_add(making, header_of(scheme->carriers[0]), buf_slice(&text));
-out:
-	buf_free_secret(&text);
-	buf_free_secret(&signature);
-	buf_free_secret(&made);
-	return done;
-}
-
-/* The event's header, where the provider reads it from one. */
-static bool
-making_event(struct making *making)
-{
-	const struct provider *provider = making->provider;
-
-	if (making->message->event.len == 0)
-		return true;
-	for (size_t i = 0; i < provider->event_count; i++) {
-		if (header_of(provider->events[i]) != NULL)
-			return making_add(
-				making, header_of(provider->events[i]), making->message->event);
-	}
-	return true;
-}
-
-/* Can the scheme be made here at all? */
-static bool
-making_is_possible(struct making *making)
-{
-	const struct provider_scheme *scheme = making->scheme;
-
-	if (scheme->method == PROVIDER_PUBLIC)
-		return making_fail(making, "only the sender has the private key");
-	if (scheme->carrier_count == 0 || header_of(scheme->carriers[0]) == NULL)
-		return making_fail(making, "the signature does not travel in a header");
-	return true;
-}
-
-int
-signature_make(const struct provider *provider, const struct config_secret *secret,
-	struct message *message, int64_t now_ms, struct signature_header *out, size_t max,
-	char reason_out[256])
-{
-	struct making making = { provider, &provider->schemes[0], message, out, max, 0,
-		reason_out };
-	struct slice id_before = message->id, timestamp_before = message->timestamp;
-	struct buf id_made, time_made;
-	struct key key = { 0 };
-	const char *wrong;
-	bool done = false;
-
-	buf_init(&id_made, MADE_MAX);
-	buf_init(&time_made, MADE_MAX);
-	if (making.scheme->method == PROVIDER_NONE) {
-		done = making_event(&making);
-		goto out;
-	}
-	if (!making_is_possible(&making))
-		goto out;
-	wrong = key_make(making.scheme, secret, &key);
-	if (wrong != NULL) {
-		snprintf(reason_out, 256, "the secret (%.100s) %s", secret->source, wrong);
-		goto out;
-	}
-	done = making_id(&making, &id_made) && making_time(&making, now_ms, &time_made) &&
-	       making_signature(&making, &key) && making_event(&making);
-out:
-	if (!done) {
-		while (making.count > 0) {
-			making.count--;
-			free(out[making.count].name);
-			free(out[making.count].value);
-		}
-	}
-	message->id = id_before;
-	message->timestamp = timestamp_before;
-	key_free(&key);
-	buf_free(&time_made);
-	buf_free(&id_made);
-	return done ? (int)making.count : -1;
+	return signature_explain(verifier, message, now_ms, report, NULL, NULL);
 }

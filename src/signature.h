@@ -1,4 +1,4 @@
-/* signature.h - is this message really from the sender, and: make one that is
+/* signature.h - is this message really from the sender
  *
  * Everything is decided by the provider's schemes; nothing of the message
  * chooses an algorithm, a header or a version. Verification makes our own MAC
@@ -25,8 +25,8 @@
  * Immutable; threads share it. */
 struct verifier;
 
-/* Borrows the provider. NULL: a secret is not a key of the kind a scheme wants
- * (bad base64, empty after the prefix, no PEM); reason_out says which, never its text. */
+/* Borrows the provider and the secrets' key_id. NULL: a secret is not a key of the kind any scheme
+ * wants (bad base64, empty after the prefix, no PEM); reason_out says which, never its text. */
 struct verifier *verifier_new(const struct provider *provider, const struct config_secret *secrets,
 	size_t secret_count, char reason_out[256]);
 void verifier_free(struct verifier *verifier);
@@ -64,25 +64,12 @@ struct signature_report {
 enum signature_result signature_verify(const struct verifier *verifier, struct message *message,
 	int64_t now_ms, struct signature_report *report) __attribute__((warn_unused_result));
 
-/* A request header that signing made. */
-struct signature_header {
-	char *name; /* as the sender writes it */
-	char *value;
-};
+/* Told of each step of a check, a line without its end; never of a secret, nor of a signature that was not sent. */
+typedef void signature_note(void *context, const char *line);
 
-/*
- * Sign message->body as the sender would, with the given secret and the main
- * scheme: fills at most max headers (also those that carry the time and the id
- * when the scheme signs them; a fresh id, "msg_" and 24 random hex digits, is
- * made when message->id is not set; when it is set, its header also where it is
- * not signed; the event header too when the provider reads the event from a
- * header and message->event is set). The message is left as it was.
- * Returns the number of headers, each string the caller's to free; -1: the
- * scheme cannot be made here (public key, or the signature lies in the body)
- * and reason_out says why.
- */
-int signature_make(const struct provider *provider, const struct config_secret *secret,
-	struct message *message, int64_t now_ms, struct signature_header *out, size_t max,
-	char reason_out[256]);
+/* As signature_verify(), and tell what was looked at, what is signed, and what did not fit. */
+enum signature_result signature_explain(const struct verifier *verifier, struct message *message,
+	int64_t now_ms, struct signature_report *report, signature_note *note, void *context)
+	__attribute__((warn_unused_result));
 
 #endif

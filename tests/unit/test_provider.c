@@ -65,8 +65,10 @@ static const struct fault_row {
 	{ BARE(.header = LIST("X-Sig")), "algorithm", "is missing: write one of hmac-md5" },
 	{ BARE(.header = LIST("X-Sig"), .algorithm = "hmac-sha3"), "algorithm",
 		"\"hmac-sha3\" is not known: write one of hmac-md5 hmac-sha1 hmac-sha256 "
-		"hmac-sha384 hmac-sha512 sha1 sha256 sha512 ed25519 ecdsa-p256-sha256 rsa-sha1 "
-		"rsa-sha256 rsa-sha512 rsa-pss-sha512 token bearer basic none" },
+		"hmac-sha384 hmac-sha512 md5 sha1 sha256 sha384 sha512 ed25519 ecdsa-p256-sha256 "
+		"rsa-sha1 "
+		"rsa-sha256 rsa-sha512 rsa-pss-sha512 jwt-hs256 "
+		"jwt-hs384 jwt-hs512 jwt-rs256 jwt-es256 jwt-es512 jwt-eddsa token bearer basic none" },
 	{ BARE(.algorithm = "hmac-sha256"), "header", "the header that carries the signature" },
 	{ BARE(.algorithm = "token"), "header", "the header that carries the token" },
 	{ BARE(.algorithm = "token", .header = LIST("X Sig")), "header",
@@ -100,26 +102,28 @@ static const struct fault_row {
 	{ MAIN(.format = LIST("v1,{signature}"), .separator = ","), "format",
 		"holds the separator \",\" and so never fits" },
 	{ MAIN(.separator = ""), "separator", "is empty" },
-	{ MAIN(.signs = ""), "signs", "is empty" },
-	{ MAIN(.signs = "{bodie}"), "signs", "unknown reference {bodie}" },
-	{ MAIN(.signs = "constant"), "signs", "the same text for every request" },
-	{ MAIN(.signs = "{timestamp}.{body}"), "signs",
+	{ MAIN(.signs = LIST("")), "signs", "is empty" },
+	{ MAIN(.signs = LIST("{bodie}")), "signs", "unknown reference {bodie}" },
+	{ MAIN(.signs = LIST("constant")), "signs", "the same text for every request" },
+	{ MAIN(.signs = LIST("{timestamp}.{body}")), "signs",
 		"holds {timestamp}, but nothing says where that is" },
-	{ MAIN(.signs = "{id}.{body}"), "signs", "holds {id}, but nothing says where that is" },
-	{ MAIN(.signs = "{signature}{body}"), "signs", "{signature} has no meaning here" },
-	{ MAIN(.signs = "{event}{body}"), "signs", "{event} has no meaning here" },
-	{ MAIN(.signs = "{secret}{body}"), "signs", "{secret} has no meaning here" },
-	{ MAIN(.signs = "{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}"
-			"{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}"
-			"{body}{body}{body}{body}{body}{body}{body}{body}{body}"),
+	{ MAIN(.signs = LIST("{id}.{body}")), "signs",
+		"holds {id}, but nothing says where that is" },
+	{ MAIN(.signs = LIST("{signature}{body}")), "signs", "{signature} has no meaning here" },
+	{ MAIN(.signs = LIST("{event}{body}")), "signs", "{event} has no meaning here" },
+	{ MAIN(.signs = LIST("{secret}{body}")), "signs", "{secret} has no meaning here" },
+	{ MAIN(.signs = LIST(
+		       "{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}"
+		       "{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}{body}"
+		       "{body}{body}{body}{body}{body}{body}{body}{body}{body}")),
 		"signs", "more than 32 parts" },
 	{ BARE(.header = LIST("X-Sig"), .algorithm = "sha256"), "signs",
 		"is missing: write where the secret stands" },
-	{ BARE(.header = LIST("X-Sig"), .algorithm = "sha256", .signs = "{body}"), "signs",
+	{ BARE(.header = LIST("X-Sig"), .algorithm = "sha256", .signs = LIST("{body}")), "signs",
 		"is hashed without the secret" },
-	{ BARE(.header = LIST("X-Sig"), .algorithm = "sha256", .signs = "{secret}"), "signs",
+	{ BARE(.header = LIST("X-Sig"), .algorithm = "sha256", .signs = LIST("{secret}")), "signs",
 		"is the same for every request: write {body} too" },
-	{ BARE(.header = LIST("X-Sig"), .algorithm = "sha256", .signs = "{secret}{body}",
+	{ BARE(.header = LIST("X-Sig"), .algorithm = "sha256", .signs = LIST("{secret}{body}"),
 		  .key = "base64"),
 		"key", "algorithm sha256 has no use for key" },
 	{ MAIN(.key = "base32"), "key", "\"base32\" is not known: write text, base64" },
@@ -144,7 +148,7 @@ static const struct fault_row {
 	{ MAIN(.timestamp = "{header:X-T}", .future = "never"), "future",
 		"\"never\" is not a duration" },
 	/* What a token does not sign. */
-	{ BARE(.header = LIST("X"), .algorithm = "token", .signs = "{body}"), "signs",
+	{ BARE(.header = LIST("X"), .algorithm = "token", .signs = LIST("{body}")), "signs",
 		"algorithm token has no use for signs" },
 	{ BARE(.header = LIST("X"), .algorithm = "token", .encoding = "hex"), "encoding",
 		"algorithm token has no use for encoding" },
@@ -207,7 +211,10 @@ static void
 every_fault_is_reported_not_only_the_first(void **state)
 {
 	const struct provider_options options = { .name = "acme",
-		.main = { .algorithm = "hmac-none", .signs = "{x}", .key = "y", .tolerance = "5m" },
+		.main = { .algorithm = "hmac-none",
+			.signs = LIST("{x}"),
+			.key = "y",
+			.tolerance = "5m" },
 		.event = LIST("{z}"),
 		.success_status = "x" };
 	struct faults faults = { 0 };
@@ -227,7 +234,7 @@ every_fault_is_reported_not_only_the_first(void **state)
 static void
 the_same_fault_of_two_options_is_reported_for_both(void **state)
 {
-	const struct provider_options options = MAIN(.signs = "", .timestamp = "");
+	const struct provider_options options = MAIN(.signs = LIST(""), .timestamp = "");
 	struct faults faults = { 0 };
 
 	(void)state;
@@ -242,7 +249,7 @@ variant_fault_names_its_block_and_inherited_ones_are_told_once(void **state)
 		{ .label = "old", .algorithm = "hmac-sha1", .format = LIST("sha1=") },
 	};
 	const struct provider_options options = { .name = "acme",
-		.main = { SIGNED, .signs = "{nonsense}" },
+		.main = { SIGNED, .signs = LIST("{nonsense}") },
 		.variants = variants,
 		.variant_count = ROWS(variants) };
 	struct faults faults = { 0 };
@@ -337,9 +344,9 @@ defaults_are_the_usual_scheme(void **state)
 	assert_int_equal(scheme->format_count, 1);
 	assert_string_equal(scheme->format[0]->source, "{signature}");
 	assert_null(scheme->separator);
-	assert_string_equal(scheme->signs->source, "{body}");
+	assert_string_equal(scheme->signs[0]->source, "{body}");
 	assert_true(scheme->signs_body);
-	assert_false(scheme->key.decode);
+	assert_int_equal(scheme->key.form, PROVIDER_KEY_TEXT);
 	assert_false(scheme->has_timestamp);
 	assert_int_equal(provider->success_status, 200);
 	assert_int_equal(provider->event_count, 0);
@@ -379,7 +386,7 @@ algorithms_become_methods(void **state)
 			.main = { .header = LIST("X"),
 				.algorithm = rows[i].algorithm,
 				.encoding = "base64",
-				.signs = rows[i].method == PROVIDER_HASH ? "{secret}{body}"
+				.signs = rows[i].method == PROVIDER_HASH ? LIST("{secret}{body}")
 									 : NULL } };
 		struct provider *provider = compile(&options);
 		assert_int_equal(provider->schemes[0].method, rows[i].method);
@@ -412,7 +419,7 @@ bearer_and_basic_are_tokens_in_authorization(void **state)
 		assert_int_equal(scheme->encoding, TEXT_BASE64);
 		assert_string_equal(scheme->carriers[0]->parts[0].variable, "HTTP_AUTHORIZATION");
 		assert_string_equal(scheme->format[0]->source, rows[i].format);
-		assert_null(scheme->signs);
+		assert_int_equal(scheme->signs_count, 0);
 		assert_false(provider->body_is_signed);
 		provider_free(provider);
 	}
@@ -440,7 +447,7 @@ keys_and_carriers_are_read(void **state)
 	assert_string_equal(scheme->carriers[1]->source, "{header:X-B}");
 	assert_string_equal(scheme->carriers[2]->source, "{body:sig}");
 	assert_true(scheme->carriers_all);
-	assert_true(scheme->key.decode);
+	assert_int_equal(scheme->key.form, PROVIDER_KEY_ENCODED);
 	assert_int_equal(scheme->key.encoding, TEXT_HEX);
 	assert_string_equal(scheme->key.strip, "k_");
 	assert_string_equal(scheme->key.append, "&");
@@ -467,7 +474,7 @@ limits_of_time_have_defaults(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct provider_options options = MAIN(.signs = "{timestamp}{body}",
+		struct provider_options options = MAIN(.signs = LIST("{timestamp}{body}"),
 			.timestamp = "{header:X-T}", .timestamp_format = "iso8601",
 			.tolerance = rows[i].tolerance, .future = rows[i].future);
 		struct provider *provider = compile(&options);
@@ -489,7 +496,7 @@ variant_takes_what_it_lacks_from_the_main_scheme(void **state)
 	};
 	const struct provider_options options = { .name = "acme",
 		.main = { SIGNED, .format = LIST("t={timestamp}", "v1={signature}"),
-			.separator = ",", .signs = "{timestamp}.{body}", .tolerance = "1m" },
+			.separator = ",", .signs = LIST("{timestamp}.{body}"), .tolerance = "1m" },
 		.variants = variants,
 		.variant_count = ROWS(variants) };
 	struct provider *provider = compile(&options);
@@ -504,13 +511,13 @@ variant_takes_what_it_lacks_from_the_main_scheme(void **state)
 	/* Its own signature stands in for the main scheme's header. */
 	assert_int_equal(old->carrier_count, 1);
 	assert_string_equal(old->carriers[0]->source, "{query:sig}");
-	assert_string_equal(old->signs->source, "{timestamp}.{body}");
+	assert_string_equal(old->signs[0]->source, "{timestamp}.{body}");
 	assert_string_equal(old->separator, ",");
 	assert_int_equal(old->tolerance_ms, 60000);
 	/* A token has no use for any of it. */
 	assert_int_equal(token->method, PROVIDER_TOKEN);
 	assert_string_equal(token->format[0]->source, "{signature}");
-	assert_null(token->signs);
+	assert_int_equal(token->signs_count, 0);
 	assert_null(token->separator);
 	assert_int_equal(upper->encoding, TEXT_HEX_UPPER);
 	assert_int_equal(upper->digest, CRYPTO_SHA256);
@@ -550,14 +557,15 @@ id_is_signed_only_when_the_signed_bytes_hold_it(void **state)
 		{ "{url}{body}", NULL, { "{url}" }, false },
 		{ "{path}{body}", NULL, { "{path}" }, true },
 		{ "{header:X-Id}", NULL, { "{body:id}" }, false },
-		{ "{body:a}", NULL, { "{body:a}" }, false },
+		{ "{body:a}", NULL, { "{body:a}" }, true },
+		{ "{body:a}", NULL, { "{body:b}" }, false },
 		{ "{body}", NULL, { NULL }, false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct provider_options options =
-			MAIN(.signs = rows[i].signs, .timestamp = rows[i].timestamp);
+			MAIN(.signs = LIST(rows[i].signs), .timestamp = rows[i].timestamp);
 		struct provider *provider;
 		options.id = (char *const *)rows[i].ids;
 		provider = compile(&options);
@@ -574,8 +582,8 @@ id_is_not_signed_when_a_variant_does_not_sign_it(void **state)
 		struct provider_scheme_options variant;
 		bool id_is_signed, body_is_signed;
 	} rows[] = {
-		{ { .label = "b", .signs = "{method}{body}" }, true, true },
-		{ { .label = "b", .signs = "{header:X-Other}" }, false, false },
+		{ { .label = "b", .signs = LIST("{method}{body}") }, true, true },
+		{ { .label = "b", .signs = LIST("{header:X-Other}") }, false, false },
 		{ { .label = "b", .algorithm = "bearer" }, false, false },
 		{ { .label = "b",
 			  .algorithm = "ed25519",

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sign.h"
 #include "signature.h"
 
 #define NOW_MS INT64_C(1700000000000)
@@ -84,7 +85,7 @@ verify(const struct verifier *verifier, const char *const *variables, const char
 	return result;
 }
 
-#define LIST(...) ((char *const[]){ __VA_ARGS__, NULL })
+#define LIST(...) ((char *const *)(const char *const[]){ __VA_ARGS__, NULL })
 #define TEXTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 /* hmac-sha256 in X-A with a time beside it, hmac-sha1 as "sha1=..." in X-B. */
@@ -226,7 +227,7 @@ timed(const char *tolerance, const char *future)
 	return compile((struct provider_options){ .main = { .header = LIST(a),
 							  .algorithm = "hmac-sha256",
 							  .format = LIST(shape),
-							  .signs = "{timestamp}.{body}",
+							  .signs = LIST("{timestamp}.{body}"),
 							  .tolerance = tolerance,
 							  .future = future } });
 }
@@ -373,11 +374,12 @@ time_and_id_are_left_only_by_the_scheme_that_fitted(void **state)
 	struct provider *provider = compile((struct provider_options){ .id = LIST(id),
 		.main = { .header = LIST(a),
 			.algorithm = "hmac-sha256",
-			.signs = "{timestamp}.{body}",
+			.signs = LIST("{timestamp}.{body}"),
 			.timestamp = "{header:X-Time}" } });
 	struct provider *with_id = compile((struct provider_options){ .id = LIST(id),
-		.main = {
-			.header = LIST(a), .algorithm = "hmac-sha256", .signs = "{id}.{body}" } });
+		.main = { .header = LIST(a),
+			.algorithm = "hmac-sha256",
+			.signs = LIST("{id}.{body}") } });
 	struct verifier *verifier = verifier_of(provider, "secret");
 	struct verifier *id_verifier = verifier_of(with_id, "secret");
 	struct message message = message_of(
@@ -414,12 +416,12 @@ time_and_id_that_had_to_be_made_are_not_left(void **state)
 	struct provider *provider = compile((struct provider_options){ .id = LIST(id),
 		.main = { .signature = LIST(carrier),
 			.algorithm = "hmac-sha256",
-			.signs = "{timestamp}.{body}",
+			.signs = LIST("{timestamp}.{body}"),
 			.timestamp = "{query:t}" } });
 	struct provider *with_id = compile((struct provider_options){ .id = LIST(id),
 		.main = { .signature = LIST(carrier),
 			.algorithm = "hmac-sha256",
-			.signs = "{id}.{body}" } });
+			.signs = LIST("{id}.{body}") } });
 	struct verifier *verifier = verifier_of(provider, "secret");
 	struct verifier *id_verifier = verifier_of(with_id, "secret");
 	struct message message = message_of(
@@ -447,7 +449,7 @@ a_signature_in_a_body_that_cannot_be_read_is_missing(void **state)
 	struct provider *provider =
 		compile((struct provider_options){ .main = { .signature = LIST(carrier),
 							   .algorithm = "hmac-sha256",
-							   .signs = "{body:x}" } });
+							   .signs = LIST("{body:x}") } });
 	struct verifier *verifier = verifier_of(provider, "secret");
 	struct signature_report report;
 
@@ -589,7 +591,7 @@ every_result_has_its_own_reason(void **state)
 /* ---- signing ---- */
 
 static void
-free_headers(struct signature_header *headers, int count)
+free_headers(struct sign_header *headers, int count)
 {
 	for (int i = 0; i < count; i++) {
 		free(headers[i].name);
@@ -613,7 +615,7 @@ three_headers(void)
 			.separator = " ",
 			.key = "base64",
 			.key_strip = "whsec_",
-			.signs = "{id}.{timestamp}.{body}",
+			.signs = LIST("{id}.{timestamp}.{body}"),
 			.timestamp = "{header:webhook-timestamp}" } });
 }
 
@@ -622,16 +624,15 @@ a_fresh_id_is_made_where_it_is_signed(void **state)
 {
 	struct provider *provider = three_headers();
 	struct config_secret secret = secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-	struct signature_header first[HEADERS_MAX], second[HEADERS_MAX];
+	struct sign_header first[HEADERS_MAX], second[HEADERS_MAX];
 	struct message message = message_of(TEXTS("X="), "{}");
 	char reason[256] = "";
 
 	(void)state;
 	assert_int_equal(
-		signature_make(provider, &secret, &message, NOW_MS, first, HEADERS_MAX, reason), 3);
+		sign_message(provider, &secret, &message, NOW_MS, first, HEADERS_MAX, reason), 3);
 	assert_int_equal(
-		signature_make(provider, &secret, &message, NOW_MS, second, HEADERS_MAX, reason),
-		3);
+		sign_message(provider, &secret, &message, NOW_MS, second, HEADERS_MAX, reason), 3);
 	assert_string_equal(first[0].name, "webhook-id");
 	assert_int_equal(strlen(first[0].value), 4 + 24);
 	assert_memory_equal(first[0].value, "msg_", 4);
@@ -656,15 +657,15 @@ signing_follows_the_published_example(void **state)
 {
 	struct provider *provider = three_headers();
 	struct config_secret secret = secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-	struct signature_header headers[HEADERS_MAX];
+	struct sign_header headers[HEADERS_MAX];
 	struct message message = message_of(TEXTS("X="), "{\"test\": 2432232314}");
 	char reason[256] = "";
 
 	(void)state;
 	message.id = slice_of("msg_p5jXN8AQM9LWM0D4loKWxJek");
 	message.event = slice_of("ping");
-	assert_int_equal(signature_make(provider, &secret, &message, INT64_C(1614265330999),
-				 headers, HEADERS_MAX, reason),
+	assert_int_equal(sign_message(provider, &secret, &message, INT64_C(1614265330999), headers,
+				 HEADERS_MAX, reason),
 		4);
 	assert_string_equal(headers[0].value, "msg_p5jXN8AQM9LWM0D4loKWxJek");
 	assert_string_equal(headers[1].value, "1614265330");
@@ -683,20 +684,18 @@ an_id_that_is_not_signed_is_sent_when_it_is_given(void **state)
 	struct provider *provider = compile((struct provider_options){
 		.id = LIST(id), .main = { .header = LIST(a), .algorithm = "hmac-sha256" } });
 	struct config_secret secret = secret_of("secret");
-	struct signature_header headers[HEADERS_MAX];
+	struct sign_header headers[HEADERS_MAX];
 	struct message message = message_of(TEXTS("X="), "{}");
 	char reason[256] = "";
 
 	(void)state;
 	assert_int_equal(
-		signature_make(provider, &secret, &message, NOW_MS, headers, HEADERS_MAX, reason),
-		1);
+		sign_message(provider, &secret, &message, NOW_MS, headers, HEADERS_MAX, reason), 1);
 	assert_string_equal(headers[0].value, SHA256_HEX);
 	free_headers(headers, 1);
 	message.id = slice_of("d1");
 	assert_int_equal(
-		signature_make(provider, &secret, &message, NOW_MS, headers, HEADERS_MAX, reason),
-		2);
+		sign_message(provider, &secret, &message, NOW_MS, headers, HEADERS_MAX, reason), 2);
 	assert_string_equal(headers[0].name, "X-Delivery");
 	assert_string_equal(headers[0].value, "d1");
 	free_headers(headers, 2);
@@ -723,13 +722,13 @@ what_cannot_be_signed_says_why(void **state)
 			"private key" },
 		{ { .main = { .signature = LIST(in_body),
 			    .algorithm = "hmac-sha256",
-			    .signs = "{body:x}" } },
+			    .signs = LIST("{body:x}") } },
 			"secret", NULL, 8, "not travel in a header" },
 		{ { .main = { .header = LIST(a), .algorithm = "hmac-sha256", .key = "hex" } },
 			"canary", NULL, 8, "(literal) is not in the encoding" },
 		{ { .main = { .header = LIST(a),
 			    .algorithm = "hmac-sha256",
-			    .signs = "{url}{body}" } },
+			    .signs = LIST("{url}{body}") } },
 			"secret", NULL, 8, "not in the message" },
 		{ { .main = { .header = LIST(a), .algorithm = "hmac-sha256" }, .id = LIST(id) },
 			"secret", "two\nlines", 8, "does not fit into a header" },
@@ -737,7 +736,7 @@ what_cannot_be_signed_says_why(void **state)
 			"secret", "d1", 1, "more headers" },
 		{ { .main = { .header = LIST(a),
 			    .algorithm = "hmac-sha256",
-			    .signs = "{id}{body}" },
+			    .signs = LIST("{id}{body}") },
 			  .id = LIST(body_id) },
 			"secret", NULL, 8, "lacks the id" },
 		{ { .main = { .header = LIST(a),
@@ -750,12 +749,12 @@ what_cannot_be_signed_says_why(void **state)
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		struct provider *provider = compile(table[i].options);
 		struct config_secret secret = secret_of(table[i].secret);
-		struct signature_header headers[HEADERS_MAX];
+		struct sign_header headers[HEADERS_MAX];
 		struct message message = message_of(TEXTS("X="), "{}");
 		char reason[256] = "";
 		if (table[i].id != NULL)
 			message.id = slice_of(table[i].id);
-		assert_int_equal(signature_make(provider, &secret, &message, NOW_MS, headers,
+		assert_int_equal(sign_message(provider, &secret, &message, NOW_MS, headers,
 					 table[i].max, reason),
 			-1);
 		if (strstr(reason, table[i].reason) == NULL)

@@ -72,7 +72,7 @@ malformed_template_says_what_is_wrong(void **state)
 		const char *source, *reason;
 	} rows[] = {
 		{ "{foo}", "unknown reference {foo}: known are body header" },
-		{ "{foo}", "{sorted_form}" },
+		{ "{foo}", " sorted_form " },
 		{ "{foo:bar}", "unknown reference {foo:bar}" },
 		{ "{Body}", "unknown reference {Body}" },
 		{ "{ body }", "unknown reference" },

@@ -22,6 +22,7 @@
 
 #include "alloc.h"
 #include "config.h"
+#include "sign.h"
 #include "signature.h"
 #include "text.h"
 #include "vector.h"
@@ -313,8 +314,8 @@ a_signature_that_is_not_in_its_header_is_missing(void **state)
 static bool
 signs_header(const struct provider_scheme *scheme, const char *name)
 {
-	for (size_t i = 0; scheme->signs != NULL && i < scheme->signs->count; i++) {
-		const struct template_part *part = &scheme->signs->parts[i];
+	for (size_t i = 0; scheme->signs_count > 0 && i < scheme->signs[0]->count; i++) {
+		const struct template_part *part = &scheme->signs[0]->parts[i];
 		if (part->kind == TEMPLATE_HEADER && strcasecmp(part->header, name) == 0)
 			return true;
 	}
@@ -530,7 +531,7 @@ the_time_window_includes_both_its_ends(void **state)
 /* ---- signing ---- */
 
 static void
-free_made(struct signature_header *made, int count)
+free_made(struct sign_header *made, int count)
 {
 	for (int i = 0; i < count; i++) {
 		free(made[i].name);
@@ -540,7 +541,7 @@ free_made(struct signature_header *made, int count)
 
 /* Does the vector hold the header that was made, byte for byte? */
 static bool
-vector_has(const struct vector *vector, const struct signature_header *made)
+vector_has(const struct vector *vector, const struct sign_header *made)
 {
 	for (size_t i = 0; i < vector->header_count; i++) {
 		if (strcasecmp(vector->headers[i].name, made->name) == 0 &&
@@ -557,7 +558,7 @@ check_made(const struct good *good)
 	const struct vector *vector = good->vector;
 	const struct provider_scheme *scheme = good->scheme;
 	char *variables[4] = { method, uri };
-	struct signature_header made[8];
+	struct sign_header made[8];
 	struct message message;
 	struct request request;
 	int64_t at = vector->now_ms;
@@ -569,7 +570,7 @@ check_made(const struct good *good)
 	/* Of the main scheme, in a header, one signature, of a method that we can make. */
 	if (scheme != &vector->provider->schemes[0] || good->carrier == SIZE_MAX ||
 		scheme->method == PROVIDER_PUBLIC || vector->right != NULL ||
-		(scheme->signs != NULL && template_refers(scheme->signs, TEMPLATE_HEADER)))
+		provider_scheme_signs(scheme, TEMPLATE_HEADER))
 		return;
 	if (scheme->has_timestamp && timed)
 		assert_true(
@@ -584,7 +585,7 @@ check_made(const struct good *good)
 	message.url_override = vector->url;
 	if (*good->id != '\0')
 		message.id = slice_of(good->id);
-	count = signature_make(
+	count = sign_message(
 		vector->provider, &vector->secrets[fits], &message, at, made, 8, reason);
 	if (count < 1)
 		fail_msg("%s: %s", vector->path, reason);
