@@ -70,7 +70,7 @@ $(BUILD)/provider_builtin.c: $(PROVIDERS) Makefile | $(BUILD)
 		print "const struct provider_builtin_file provider_builtin_files[] = {" } \
 	FNR == 1 { n = FILENAME; sub(".*/", "", n); sub("\\.conf$$", "", n); \
 		if (NR > 1) print "\t},"; print "\t{ \"" n "\",\n\t\t\"\"" } \
-	{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); gsub(/\t/, "\\t"); print "\t\t\"" $$0 "\\n\"" } \
+	{ gsub(/\\/, "&&"); gsub(/"/, "\\\""); gsub(/\t/, "\\t"); print "\t\t\"" $$0 "\\n\"" } \
 	END { if (NR > 0) print "\t},"; print "\t{ NULL, NULL },\n};\n" }' $(PROVIDERS) > $@.tmp
 	@echo 'const size_t provider_builtin_count =' >> $@.tmp
 	@echo '	sizeof provider_builtin_files / sizeof provider_builtin_files[0] - 1;' >> $@.tmp
