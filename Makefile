@@ -38,7 +38,8 @@ LIBS = -lfcgi -lconfuse -lyajl -lcrypto -lsqlite3
 SRC = $(sort $(wildcard src/*.c))
 OBJ = $(SRC:src/%.c=$(BUILD)/%.o) $(BUILD)/provider_builtin.o
 LIB_OBJ = $(filter-out $(BUILD)/main.o,$(OBJ))
-PROVIDERS = $(sort $(wildcard providers/*.conf))
+# By name and not by file: "-" comes before "." but not before the end of a name.
+PROVIDERS = $(patsubst %,providers/%.conf,$(sort $(basename $(notdir $(wildcard providers/*.conf)))))
 CRASH_PRELOADS = $(sort $(wildcard tests/crash/*_preload.c))
 CRASH_PROGRAMS = $(filter-out $(CRASH_PRELOADS),$(sort $(wildcard tests/crash/*.c)))
 CRASH = $(CRASH_PRELOADS:tests/crash/%.c=$(BUILD)/crash/%.so) $(CRASH_PROGRAMS:tests/crash/%.c=$(BUILD)/crash/%)
