@@ -38,7 +38,8 @@ LIBS = -lfcgi -lconfuse -lyajl -lcrypto -lsqlite3
 SRC = $(sort $(wildcard src/*.c))
 OBJ = $(SRC:src/%.c=$(BUILD)/%.o) $(BUILD)/provider_builtin.o
 LIB_OBJ = $(filter-out $(BUILD)/main.o,$(OBJ))
-PROVIDERS = $(sort $(wildcard providers/*.conf))
+# By name and not by file: "-" comes before "." but not before the end of a name.
+PROVIDERS = $(patsubst %,providers/%.conf,$(sort $(basename $(notdir $(wildcard providers/*.conf)))))
 CRASH_PRELOADS = $(sort $(wildcard tests/crash/*_preload.c))
 CRASH_PROGRAMS = $(filter-out $(CRASH_PRELOADS),$(sort $(wildcard tests/crash/*.c)))
 CRASH = $(CRASH_PRELOADS:tests/crash/%.c=$(BUILD)/crash/%.so) $(CRASH_PROGRAMS:tests/crash/%.c=$(BUILD)/crash/%)
@@ -70,7 +71,7 @@ $(BUILD)/provider_builtin.c: $(PROVIDERS) Makefile | $(BUILD)
 		print "const struct provider_builtin_file provider_builtin_files[] = {" } \
 	FNR == 1 { n = FILENAME; sub(".*/", "", n); sub("\\.conf$$", "", n); \
 		if (NR > 1) print "\t},"; print "\t{ \"" n "\",\n\t\t\"\"" } \
-	{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); gsub(/\t/, "\\t"); print "\t\t\"" $$0 "\\n\"" } \
+	{ gsub(/\\/, "&&"); gsub(/"/, "\\\""); gsub(/\t/, "\\t"); print "\t\t\"" $$0 "\\n\"" } \
 	END { if (NR > 0) print "\t},"; print "\t{ NULL, NULL },\n};\n" }' $(PROVIDERS) > $@.tmp
 	@echo 'const size_t provider_builtin_count =' >> $@.tmp
 	@echo '	sizeof provider_builtin_files / sizeof provider_builtin_files[0] - 1;' >> $@.tmp
