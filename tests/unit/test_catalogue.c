@@ -103,7 +103,7 @@ refuse_signature(struct request *request, struct slice with, const char *change)
 static void
 change_signature(struct request *request)
 {
-	const char *right = request->vector->right;
+	const char *right = request->vector->right, *separator;
 	size_t len = right != NULL ? strlen(right) : 0;
 	char changed[8192];
 
@@ -120,7 +120,12 @@ change_signature(struct request *request)
 	(void)refuse_signature(request, (struct slice){ right, len / 2 }, "half of it");
 	(void)refuse_signature(request, (struct slice){ NULL, 0 }, "an empty one");
 	memcpy(changed, right, len);
+	expect_result(request, SIGNATURE_VALID, "as it is");
+	separator = request->vector->provider->schemes[request->report.scheme].separator;
 	for (const char *more = "0aA=."; *more != '\0'; more++) {
+		/* Behind a separator there is one signature more, an empty one. */
+		if (separator != NULL && separator[0] == *more && separator[1] == '\0')
+			continue;
 		changed[len] = *more;
 		(void)refuse_signature(
 			request, (struct slice){ changed, len + 1 }, "one byte more");
