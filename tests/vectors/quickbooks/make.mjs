@@ -2,7 +2,7 @@
 import { catalogue, hmac } from '../vectors.mjs';
 
 const made = catalogue(import.meta.url, {
-	source: 'Node\'s crypto after Intuit\'s page "Webhooks" as receivers quote it',
+	source: 'Node\'s crypto after Intuit\'s SampleApp-Webhooks-nodejs (util.js)',
 	secret: 'c6b4b4f7-4b3e-4e0a-9a58-2f1d7a6c9e03',
 	other: 'c6b4b4f7-4b3e-4e0a-9a58-2f1d7a6c9e04',
 	body: { eventNotifications: [{ realmId: '1185883450', dataChangeEvent: { entities: [{ name: 'Customer', id: '1',
