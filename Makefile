@@ -33,8 +33,9 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wswi
 	-Wformat=2 -Wwrite-strings -Wpointer-arith -Wundef -Werror
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DHOOKCGI_VERSION='"$(VERSION)"' -pthread -Isrc \
 	$(WARNINGS) $(HARDENING) $(SANFLAGS) $(CFLAGS)
-# zlib is linked in: one library less to load at each start as CGI, for its few pages.
-LIBS = -lfcgi -lconfuse -lyajl -lcrypto -lsqlite3 -l:libz.a
+# zlib is linked in, for one library less to load at each start as CGI (ZLIB=-lz where there is no libz.a).
+ZLIB ?= -l:libz.a
+LIBS = -lfcgi -lconfuse -lyajl -lcrypto -lsqlite3 $(ZLIB)
 
 SRC = $(sort $(wildcard src/*.c))
 OBJ = $(SRC:src/%.c=$(BUILD)/%.o) $(BUILD)/provider_builtin.o
