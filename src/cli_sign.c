@@ -93,6 +93,7 @@ make_headers(struct signing *signing, const char **values)
 	message_init(&message, no_variables, buf_slice(&signing->body));
 	message.url_override =
 		values[OPTION_URL] != NULL ? values[OPTION_URL] : signing->endpoint->url;
+	message.document = signing->endpoint->provider->document;
 	message.event = slice_of(values[OPTION_EVENT]);
 	message.id = slice_of(values[OPTION_ID]);
 	message.endpoint = slice_of(signing->endpoint->name);

@@ -20,12 +20,6 @@
 
 #define REASON_SIZE 128
 
-struct field {
-	struct slice name;
-	struct slice value;
-	size_t at; /* where it begins in the body */
-};
-
 enum node_kind {
 	NODE_VALUE,
 	NODE_OBJECT,
@@ -42,10 +36,14 @@ struct node {
 	struct node *next; /* in the same container */
 };
 
+/* The fields of a text, decoded. */
+struct decoded {
+	struct buf text; /* what their slices point into; never grows */
+	struct form_field *fields;
+	size_t count;
+};
+
 struct form {
-	struct buf decoded; /* what the slices below point into; never grows */
-	struct field *fields;
-	size_t field_count;
 	struct node *nodes; /* never moves: members refers to them */
 	size_t node_count;
 	size_t node_max;
@@ -78,7 +76,7 @@ take_until(struct slice *rest, char separator)
 
 /* The next field that is not empty ("a=1&&b=2"). false: no more. */
 static bool
-next_field(struct slice *rest, struct field *out)
+next_field(struct slice *rest, struct form_field *out)
 {
 	while (rest->len > 0) {
 		out->value = take_until(rest, '&');
@@ -159,7 +157,7 @@ static enum form_result
 count_fields(struct slice text, size_t *count_out, char *reason_out)
 {
 	struct slice rest = text;
-	struct field field;
+	struct form_field field;
 	size_t count = 0;
 
 	for (; next_field(&rest, &field); count++) {
@@ -171,17 +169,17 @@ count_fields(struct slice text, size_t *count_out, char *reason_out)
 }
 
 static enum form_result
-decode_fields(struct slice text, struct form *form, char *reason_out)
+decode_fields(struct slice text, struct decoded *decoded, char *reason_out)
 {
 	struct slice rest = text;
-	struct field raw;
+	struct form_field raw;
 
-	for (; next_field(&rest, &raw); form->field_count++) {
-		struct field *field = &form->fields[form->field_count];
+	for (; next_field(&rest, &raw); decoded->count++) {
+		struct form_field *field = &decoded->fields[decoded->count];
 
 		field->at = (size_t)(raw.name.data - text.data);
-		if (!decode(raw.name, &form->decoded, &field->name) ||
-			!decode(raw.value, &form->decoded, &field->value)) {
+		if (!decode(raw.name, &decoded->text, &field->name) ||
+			!decode(raw.value, &decoded->text, &field->value)) {
 			give_reason(reason_out, field->at,
 				"a field with a bad % escape, a NUL or invalid UTF-8");
 			return FORM_INVALID;
@@ -191,7 +189,7 @@ decode_fields(struct slice text, struct form *form, char *reason_out)
 }
 
 static enum form_result
-read_fields(struct slice text, struct form *form, char *reason_out)
+read_fields(struct slice text, struct decoded *decoded, char *reason_out)
 {
 	enum form_result result;
 	size_t count;
@@ -199,12 +197,12 @@ read_fields(struct slice text, struct form *form, char *reason_out)
 	result = count_fields(text, &count, reason_out);
 	if (result != FORM_OK)
 		return result;
-	form->fields = calloc(count + 1, sizeof *form->fields);
+	decoded->fields = calloc(count + 1, sizeof *decoded->fields);
 	/* Decoding never makes a text longer. */
-	buf_init(&form->decoded, text.len);
-	if (form->fields == NULL || !buf_reserve(&form->decoded, text.len))
+	buf_init(&decoded->text, text.len);
+	if (decoded->fields == NULL || !buf_reserve(&decoded->text, text.len))
 		return no_memory(reason_out);
-	return decode_fields(text, form, reason_out);
+	return decode_fields(text, decoded, reason_out);
 }
 
 /* Names */
@@ -342,7 +340,7 @@ item_for(struct form *form, struct node *array, struct slice rest)
 }
 
 static enum form_result
-put_field(struct form *form, const struct field *field)
+put_field(struct form *form, const struct form_field *field)
 {
 	struct node *node = form->nodes;
 	struct slice rest = field->name;
@@ -373,12 +371,12 @@ put_field(struct form *form, const struct field *field)
 
 /* No field makes more nodes than its name, its brackets and a rest behind them. */
 static size_t
-count_nodes(const struct form *form)
+count_nodes(const struct form_field *fields, size_t field_count)
 {
 	size_t count = 1;
 
-	for (size_t i = 0; i < form->field_count; i++) {
-		struct slice rest = form->fields[i].name;
+	for (size_t i = 0; i < field_count; i++) {
+		struct slice rest = fields[i].name;
 
 		for (count += 2; rest.len > 0; count++)
 			(void)take_until(&rest, '[');
@@ -387,15 +385,15 @@ count_nodes(const struct form *form)
 }
 
 static enum form_result
-build_tree(struct form *form, char *reason_out)
+build_tree(struct form *form, const struct form_field *fields, size_t count, char *reason_out)
 {
-	form->node_max = count_nodes(form);
+	form->node_max = count_nodes(fields, count);
 	form->nodes = malloc(form->node_max * sizeof *form->nodes);
 	if (form->nodes == NULL)
 		return no_memory(reason_out);
 	(void)append_node(form, NULL, (struct slice){ NULL, 0 }, NODE_OBJECT);
-	for (size_t i = 0; i < form->field_count; i++) {
-		const struct field *field = &form->fields[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct form_field *field = &fields[i];
 		enum form_result result = FORM_OK;
 
 		if (field->name.len > 0)
@@ -433,28 +431,31 @@ keep_node(void *node)
 	(void)node; /* form->nodes owns it */
 }
 
-static void
-form_free(struct form *form)
+enum form_result
+form_build(const struct form_field *fields, size_t count, struct leaves *out, char *reason_out)
 {
-	tdestroy(form->members, keep_node);
-	free(form->nodes);
-	free(form->fields);
-	buf_free(&form->decoded);
+	struct form form = { .nodes = NULL };
+	enum form_result result = build_tree(&form, fields, count, reason_out);
+
+	if (result == FORM_OK && !write_node(form.nodes, out))
+		result = leaves_too_large(out) ? too_large(reason_out, 0) : no_memory(reason_out);
+	tdestroy(form.members, keep_node);
+	free(form.nodes);
+	return result;
 }
 
 enum form_result
 form_parse(struct slice text, struct leaves *out, char *reason_out)
 {
-	struct form form = { .nodes = NULL };
+	struct decoded decoded = { .fields = NULL };
 	enum form_result result;
 
 	leaves_expect(out, text.len);
-	result = read_fields(text, &form, reason_out);
+	result = read_fields(text, &decoded, reason_out);
 	if (result == FORM_OK)
-		result = build_tree(&form, reason_out);
-	if (result == FORM_OK && !write_node(form.nodes, out))
-		result = leaves_too_large(out) ? too_large(reason_out, 0) : no_memory(reason_out);
-	form_free(&form);
+		result = form_build(decoded.fields, decoded.count, out, reason_out);
+	free(decoded.fields);
+	buf_free(&decoded.text);
 	return result;
 }
 
@@ -476,7 +477,7 @@ form_find(struct slice text, const char *name, struct buf *out, bool *repeated_o
 	size_t before = out->len;
 	struct slice value = { NULL, 0 };
 	struct slice decoded;
-	struct field field;
+	struct form_field field;
 	size_t count = 0;
 	bool is_valid;
 

@@ -28,6 +28,21 @@ enum form_result {
 enum form_result form_parse(struct slice text, struct leaves *out, char *reason_out)
 	__attribute__((warn_unused_result));
 
+/* A field as it is, decoded; names and values are borrowed. */
+struct form_field {
+	struct slice name;
+	struct slice value;
+	size_t at; /* where it begins in the body, for the reason */
+};
+
+/*
+ * The nesting alone, for multipart.c as well: put count fields into an empty tree as form_parse()
+ * does. The caller has seen to it that names and values are UTF-8 without a NUL, and that
+ * there are not too many.
+ */
+enum form_result form_build(const struct form_field *fields, size_t count, struct leaves *out,
+	char *reason_out) __attribute__((warn_unused_result));
+
 /*
  * The value of the first field with exactly this name in a query string,
  * decoded into out (appended). false: absent, a value that form_parse() would

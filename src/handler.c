@@ -375,21 +375,24 @@ build_argv(const struct handler_event *event, char reason_out[256])
 }
 
 /* What goes to standard input. A form is written as JSON into made; anything
- * else is the raw body, borrowed. false: no memory. */
+ * else is borrowed: the raw body, or the JSON that a field of it holds. false: no memory. */
 static bool
 choose_input(const struct handler_event *event, struct buf *made, struct slice *out)
 {
 	struct message *message = event->message;
+	enum message_body kind = message_body(message);
+
 	switch (event->endpoint->stdin_kind) {
 	case CONFIG_STDIN_NONE: *out = slice_of(""); return true;
 	case CONFIG_STDIN_RAW: *out = message->body; return true;
 	case CONFIG_STDIN_JSON: break;
 	}
-	if (message_body(message) != MESSAGE_BODY_FORM) {
-		*out = message->body;
+	if (kind != MESSAGE_BODY_FORM && kind != MESSAGE_BODY_MULTIPART) {
+		*out = message_document(message);
 		return true;
 	}
-	/* JSON can need six bytes for one ("\u0001"), and quotes and commas besides. */
+	/* JSON can need six bytes for one ("\u0001"), and quotes and commas besides; a file's part is
+	 * longer than what is told of it. */
 	buf_init(made, 8 * message->body.len + 1024);
 	if (!leaves_write_json(message_leaves(message), made))
 		return false;
@@ -409,6 +412,7 @@ handler_prepare(const struct handler_event *event, struct handler_call *out, cha
 	case MESSAGE_BODY_NO_MEMORY: return HANDLER_NO_MEMORY;
 	case MESSAGE_BODY_JSON:
 	case MESSAGE_BODY_FORM:
+	case MESSAGE_BODY_MULTIPART:
 	case MESSAGE_BODY_OPAQUE: break;
 	}
 	struct handler_call call = { .argv = build_argv(event, reason_out) };

@@ -208,22 +208,28 @@ refuse_size(char *reason_out, size_t at, const struct parser *parser)
 	return JSON_TOO_LARGE;
 }
 
-static enum json_result
-run_yajl(yajl_handle yajl, struct slice text, const struct parser *parser, char *reason_out)
+/* Parse text as the whole of a document. *at_out: where it went wrong. */
+static yajl_status
+feed_yajl(yajl_handle yajl, struct slice text, size_t *at_out)
 {
 	yajl_status status = yajl_parse(yajl, (const unsigned char *)text.data, text.len);
-	size_t at = text.len;
 
-	if (status != yajl_status_ok)
-		at = yajl_get_bytes_consumed(yajl);
+	*at_out = status != yajl_status_ok ? yajl_get_bytes_consumed(yajl) : text.len;
 	/* yajl closes with a blank, which an unterminated string behind the value
 	 * swallows: [] " would pass. No token goes on over a line end. */
 	if (status == yajl_status_ok)
 		status = yajl_parse(yajl, (const unsigned char *)"\n", 1);
 	if (status == yajl_status_ok)
 		status = yajl_complete_parse(yajl);
+	return status;
+}
 
-	switch (status) {
+static enum json_result
+run_yajl(yajl_handle yajl, struct slice text, const struct parser *parser, char *reason_out)
+{
+	size_t at;
+
+	switch (feed_yajl(yajl, text, &at)) {
 	case yajl_status_ok: return JSON_OK;
 	case yajl_status_client_canceled: return refuse_size(reason_out, at, parser);
 	case yajl_status_error: break;
@@ -231,20 +237,28 @@ run_yajl(yajl_handle yajl, struct slice text, const struct parser *parser, char 
 	return refuse_as_yajl(reason_out, at, yajl);
 }
 
-static enum json_result
-build_leaves(struct slice text, struct parser *parser, char *reason_out)
+static yajl_handle
+open_yajl(const yajl_callbacks *functions, void *context)
 {
 	yajl_alloc_funcs memory = { yajl_malloc, yajl_realloc, yajl_release, NULL };
-	enum json_result result;
-	yajl_handle yajl;
+	yajl_handle yajl = yajl_alloc(functions, &memory, context);
 
-	buf_init(&parser->name, text.len);
-	yajl = yajl_alloc(&callbacks, &memory, parser);
 	/* All off by default but the last; said once more, since we rely on it. */
 	yajl_config(yajl, yajl_allow_comments, 0);
 	yajl_config(yajl, yajl_allow_trailing_garbage, 0);
 	yajl_config(yajl, yajl_allow_multiple_values, 0);
 	yajl_config(yajl, yajl_dont_validate_strings, 0);
+	return yajl;
+}
+
+static enum json_result
+build_leaves(struct slice text, struct parser *parser, char *reason_out)
+{
+	enum json_result result;
+	yajl_handle yajl;
+
+	buf_init(&parser->name, text.len);
+	yajl = open_yajl(&callbacks, parser);
 	result = run_yajl(yajl, text, parser, reason_out);
 	yajl_free(yajl);
 	buf_free(&parser->name);
@@ -343,6 +357,19 @@ check_utf8(struct slice text, char *reason_out)
 	return refuse(reason_out, at, "not UTF-8");
 }
 
+/* What yajl lets through. */
+static enum json_result
+check_text(struct slice text, char *reason_out)
+{
+	enum json_result result = check_blanks(text, reason_out);
+
+	if (result == JSON_OK)
+		result = check_escapes(text, reason_out);
+	if (result == JSON_OK)
+		result = check_utf8(text, reason_out);
+	return result;
+}
+
 static enum json_result
 parse(struct slice text, struct parser *parser, char *reason_out)
 {
@@ -351,13 +378,7 @@ parse(struct slice text, struct parser *parser, char *reason_out)
 	if (text.len == 0)
 		return refuse(reason_out, 0, "empty");
 	result = build_leaves(text, parser, reason_out);
-	if (result == JSON_OK)
-		result = check_blanks(text, reason_out);
-	if (result == JSON_OK)
-		result = check_escapes(text, reason_out);
-	if (result == JSON_OK)
-		result = check_utf8(text, reason_out);
-	return result;
+	return result == JSON_OK ? check_text(text, reason_out) : result;
 }
 
 enum json_result
@@ -376,4 +397,255 @@ json_parse_members(
 	struct parser parser = { .leaves = out, .names = names, .name_count = count };
 
 	return parse(text, &parser, reason_out);
+}
+
+/* Finding a value's bytes
+ *
+ * yajl tells its callbacks values without their place, but how much it has
+ * read: where a string or bracket ends. A value begins behind the token before it, when blanks and
+ * one colon or comma are stepped over. No tree is built; of the containers that are open, the
+ * outermost ones may be a chain that path leads along, and only their direct children are compared
+ * with it. What was read of the text is first used in a number at its very end, which yajl
+ * tells of when it has left the text: there its length says more.
+ */
+
+/* How a value lies to the path. */
+enum match {
+	MATCH_NONE,
+	MATCH_ON_THE_WAY, /* the path goes on inside */
+	MATCH_WHOLE,
+};
+
+/* A container that is open and on the way. */
+struct step {
+	struct slice rest; /* of the path, inside */
+	bool is_array;
+	bool matched;    /* a child was on the way already */
+	size_t position; /* of the next item */
+};
+
+struct finder {
+	yajl_handle yajl;
+	struct slice text;
+	struct slice path;
+	size_t behind; /* the end of the token before */
+	struct step chain[LEAF_DEPTH_MAX];
+	size_t chain_len;
+	size_t depth;      /* containers that are open */
+	enum match match;  /* of the member whose name was read last */
+	struct slice rest; /* of the path, behind that name */
+	bool is_inside;    /* the container at target_depth is what is looked for */
+	size_t target_depth;
+	struct slice found; /* data NULL: not yet */
+	bool repeated;
+};
+
+/* Does the path begin with this name, as a whole or in front of a dot? */
+static enum match
+match_name(struct slice path, struct slice name, struct slice *rest_out)
+{
+	if (path.len < name.len || (name.len > 0 && memcmp(path.data, name.data, name.len) != 0))
+		return MATCH_NONE;
+	if (path.len == name.len)
+		return MATCH_WHOLE;
+	if (path.data[name.len] != '.')
+		return MATCH_NONE;
+	*rest_out = (struct slice){ path.data + name.len + 1, path.len - name.len - 1 };
+	return MATCH_ON_THE_WAY;
+}
+
+static enum match
+match_position(struct slice path, size_t position, struct slice *rest_out)
+{
+	char digits[32];
+	int len = snprintf(digits, sizeof digits, "%zu", position);
+
+	return match_name(path, (struct slice){ digits, (size_t)len }, rest_out);
+}
+
+/* The container that directly holds what comes, when the path leads through it; else NULL. */
+static struct step *
+on_the_way(struct finder *finder)
+{
+	return finder->depth > 0 && finder->depth == finder->chain_len
+		       ? &finder->chain[finder->chain_len - 1]
+		       : NULL;
+}
+
+/* How the value that begins here lies to the path; rest_out is what of the path is inside it. */
+static enum match
+match_value(struct finder *finder, struct slice *rest_out)
+{
+	struct step *step = on_the_way(finder);
+
+	*rest_out = finder->path;
+	if (finder->depth == 0)
+		return finder->path.len == 0 ? MATCH_WHOLE : MATCH_ON_THE_WAY;
+	if (step == NULL)
+		return MATCH_NONE;
+	if (step->is_array)
+		return match_position(step->rest, step->position++, rest_out);
+	*rest_out = finder->rest;
+	return finder->match;
+}
+
+/* Where the value begins that yajl has come to. */
+static size_t
+value_start(const struct finder *finder)
+{
+	size_t at = finder->behind;
+
+	while (at < finder->text.len && strchr(" \t\r\n:,", finder->text.data[at]) != NULL)
+		at++;
+	return at;
+}
+
+static void
+note_found(struct finder *finder, size_t start)
+{
+	finder->found = (struct slice){ finder->text.data + start, finder->behind - start };
+}
+
+/* A scalar that ends where yajl has read to, or that has a known length. */
+static int
+scalar(struct finder *finder, size_t len)
+{
+	size_t start = value_start(finder);
+	struct slice rest;
+
+	finder->behind = len > 0 ? start + len : yajl_get_bytes_consumed(finder->yajl);
+	if (match_value(finder, &rest) == MATCH_WHOLE)
+		note_found(finder, start);
+	return 1;
+}
+
+static int
+find_null(void *context)
+{
+	return scalar(context, sizeof "null" - 1);
+}
+
+static int
+find_boolean(void *context, int is_true)
+{
+	return scalar(context, is_true ? sizeof "true" - 1 : sizeof "false" - 1);
+}
+
+static int
+find_number(void *context, const char *text, size_t len)
+{
+	(void)text;
+	return scalar(context, len);
+}
+
+static int
+find_string(void *context, const unsigned char *text, size_t len)
+{
+	(void)text;
+	(void)len;
+	return scalar(context, 0);
+}
+
+static int
+find_name(void *context, const unsigned char *text, size_t len)
+{
+	struct finder *finder = context;
+	struct step *step = on_the_way(finder);
+
+	finder->behind = yajl_get_bytes_consumed(finder->yajl);
+	finder->match = MATCH_NONE;
+	if (step == NULL)
+		return 1;
+	finder->match =
+		match_name(step->rest, (struct slice){ (const char *)text, len }, &finder->rest);
+	if (finder->match != MATCH_NONE) {
+		finder->repeated = finder->repeated || step->matched;
+		step->matched = true;
+	}
+	return 1;
+}
+
+static int
+find_open(struct finder *finder, bool is_array)
+{
+	size_t start = value_start(finder);
+	struct slice rest;
+	enum match match;
+
+	if (finder->depth == LEAF_DEPTH_MAX)
+		return 0;
+	match = match_value(finder, &rest);
+	finder->behind = start + 1;
+	if (match == MATCH_WHOLE) {
+		finder->is_inside = true;
+		finder->target_depth = finder->depth;
+		note_found(finder, start); /* its end follows */
+	} else if (match == MATCH_ON_THE_WAY) {
+		finder->chain[finder->chain_len++] =
+			(struct step){ .rest = rest, .is_array = is_array };
+	}
+	finder->depth++;
+	return 1;
+}
+
+static int
+find_open_object(void *context)
+{
+	return find_open(context, false);
+}
+
+static int
+find_open_array(void *context)
+{
+	return find_open(context, true);
+}
+
+static int
+find_close(void *context)
+{
+	struct finder *finder = context;
+
+	finder->behind = yajl_get_bytes_consumed(finder->yajl);
+	if (finder->depth == finder->chain_len)
+		finder->chain_len--;
+	finder->depth--;
+	if (finder->is_inside && finder->depth == finder->target_depth) {
+		finder->is_inside = false;
+		note_found(finder, (size_t)(finder->found.data - finder->text.data));
+	}
+	return 1;
+}
+
+static const yajl_callbacks finder_callbacks = {
+	.yajl_null = find_null,
+	.yajl_boolean = find_boolean,
+	.yajl_number = find_number,
+	.yajl_string = find_string,
+	.yajl_start_map = find_open_object,
+	.yajl_map_key = find_name,
+	.yajl_end_map = find_close,
+	.yajl_start_array = find_open_array,
+	.yajl_end_array = find_close,
+};
+
+enum json_raw
+json_find_raw(struct slice text, struct slice path, struct slice *out)
+{
+	struct finder finder = { .text = text, .path = path };
+	yajl_status status;
+	size_t at;
+
+	if (text.len == 0)
+		return JSON_RAW_INVALID;
+	finder.yajl = open_yajl(&finder_callbacks, &finder);
+	status = feed_yajl(finder.yajl, text, &at);
+	yajl_free(finder.yajl);
+	if (status != yajl_status_ok || check_text(text, NULL) != JSON_OK)
+		return JSON_RAW_INVALID;
+	if (finder.repeated)
+		return JSON_RAW_REPEATED;
+	if (finder.found.data == NULL)
+		return JSON_RAW_ABSENT;
+	*out = finder.found;
+	return JSON_RAW_FOUND;
 }

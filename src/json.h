@@ -35,4 +35,23 @@ enum json_result json_parse(struct slice text, struct leaves *out, char *reason_
 enum json_result json_parse_members(struct slice text, char *const *names, size_t count,
 	struct leaves *out, char *reason_out) __attribute__((warn_unused_result));
 
+enum json_raw {
+	JSON_RAW_FOUND,
+	JSON_RAW_ABSENT,
+	JSON_RAW_REPEATED,
+	JSON_RAW_INVALID, /* the text is none that json_parse() takes, or nested too deep */
+};
+
+/*
+ * The bytes of the value at path, exactly as they stand in text (borrowed): a string with its quotes
+ * and escapes, a number as sent, a container from bracket to bracket. path as in
+ * leaves_find(), but it leads to containers as well; "" is the whole value. For schemes that sign a
+ * part of the document before it was parsed and written again. The whole text is judged.
+ * JSON_RAW_REPEATED: at some step more than one member leads there, by the same name or by
+ * names with dots, so that readers could differ on which is meant.
+ * out: filled on JSON_RAW_FOUND only.
+ */
+enum json_raw json_find_raw(struct slice text, struct slice path, struct slice *out)
+	__attribute__((warn_unused_result));
+
 #endif

@@ -8,6 +8,7 @@
 #include "message.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +16,7 @@
 #include "alloc.h"
 #include "form.h"
 #include "json.h"
+#include "multipart.h"
 #include "text.h"
 
 /* Twice what any of the servers accepts as a request line. */
@@ -37,8 +39,24 @@ message_free(struct message *message)
 		return;
 	leaves_free(message->leaves);
 	leaves_free(message->claims);
+	buf_free(&message->field);
 	buf_free(&message->url);
 	memset(message, 0, sizeof *message);
+}
+
+void
+message_set_body(struct message *message, struct slice body)
+{
+	leaves_free(message->leaves);
+	buf_free(&message->field);
+	message->body = body;
+	message->timestamp = message->key_id = (struct slice){ NULL, 0 };
+	message->leaves = NULL;
+	message->partial = false;
+	message->kind = MESSAGE_BODY_UNREAD;
+	message->source_kind = MESSAGE_BODY_UNREAD;
+	message->source = (struct slice){ NULL, 0 };
+	message->reason[0] = '\0';
 }
 
 const char *
@@ -153,28 +171,127 @@ body_looks_json(struct slice body)
 	return i < body.len && (body.data[i] == '{' || body.data[i] == '[');
 }
 
+/* What the body is by its first byte and its type. */
+static enum message_body
+body_kind(const struct message *message)
+{
+	struct slice type = media_type(message);
+
+	if (body_looks_json(message->body) || type_is_json(type))
+		return MESSAGE_BODY_JSON;
+	if (type_is(type, "application/x-www-form-urlencoded"))
+		return MESSAGE_BODY_FORM;
+	if (type_is(type, "multipart/form-data"))
+		return MESSAGE_BODY_MULTIPART;
+	return MESSAGE_BODY_OPAQUE;
+}
+
+/* Find a field of a body of that kind in out, which has room for as much as the body; as
+ * message_form_field(). */
+static enum message_found
+find_field(const struct message *message, enum message_body kind, const char *name, struct buf *out)
+{
+	size_t before = out->len;
+	struct slice value = { NULL, 0 };
+	bool repeated = false, found = false;
+
+	if (kind == MESSAGE_BODY_FORM)
+		found = form_find(message->body, name, out, &repeated);
+	else if (kind == MESSAGE_BODY_MULTIPART)
+		found = multipart_find(message->body, variable_or_empty(message, "CONTENT_TYPE"),
+				name, &value, &repeated) &&
+			buf_append_slice(out, value);
+	if (!repeated)
+		return found ? MESSAGE_FOUND : MESSAGE_ABSENT;
+	if (found) {
+		out->len = before;
+		out->data[before] = '\0';
+	}
+	return MESSAGE_REPEATED;
+}
+
+enum message_found
+message_form_field(struct message *message, const char *name, struct buf *out)
+{
+	return find_field(message, body_kind(message), name, out);
+}
+
+/* Fill source with the field that document names, where the form has it. */
+static void
+find_document(struct message *message)
+{
+	struct buf *field = &message->field;
+
+	buf_init(field, message->body.len);
+	/* Now, so that what is not found below is not there. */
+	if (!buf_reserve(field, message->body.len)) {
+		message->source_kind = MESSAGE_BODY_NO_MEMORY;
+		message->source = (struct slice){ NULL, 0 };
+		return;
+	}
+	switch (find_field(message, message->source_kind, message->document, field)) {
+	case MESSAGE_FOUND:
+		message->source_kind = MESSAGE_BODY_JSON;
+		message->source = (struct slice){ buf_text(field), field->len };
+		return;
+	case MESSAGE_REPEATED:
+		message->source_kind = MESSAGE_BODY_INVALID;
+		message->source = (struct slice){ NULL, 0 };
+		(void)snprintf(message->reason, sizeof message->reason,
+			"the field %.40s is there more than once", message->document);
+		break;
+	case MESSAGE_ABSENT: break;
+	}
+	buf_free(field);
+}
+
+/* Find out, once, what the leaves are read from. */
+static void
+find_source(struct message *message)
+{
+	if (message->source_kind != MESSAGE_BODY_UNREAD)
+		return;
+	message->source_kind = body_kind(message);
+	message->source = message->body;
+	if (message->document != NULL && (message->source_kind == MESSAGE_BODY_FORM ||
+						 message->source_kind == MESSAGE_BODY_MULTIPART))
+		find_document(message);
+}
+
+struct slice
+message_document(struct message *message)
+{
+	find_source(message);
+	return message->source;
+}
+
 static enum message_body
 read_json(struct message *message)
 {
+	char reason[sizeof message->reason];
 	enum json_result result =
-		message->partial
-			? json_parse_members(message->body, message->first_names,
-				  message->first_name_count, message->leaves, message->reason)
-			: json_parse(message->body, message->leaves, message->reason);
+		message->partial ? json_parse_members(message->source, message->first_names,
+					   message->first_name_count, message->leaves, reason)
+				 : json_parse(message->source, message->leaves, reason);
 
 	switch (result) {
 	case JSON_OK: return MESSAGE_BODY_JSON;
-	case JSON_INVALID: return MESSAGE_BODY_INVALID;
-	case JSON_TOO_LARGE: return MESSAGE_BODY_INVALID;
+	case JSON_INVALID:
+	case JSON_TOO_LARGE: break;
 	case JSON_NO_MEMORY: return MESSAGE_BODY_NO_MEMORY;
 	}
+	if (message->field.data != NULL)
+		(void)snprintf(message->reason, sizeof message->reason, "the field %.40s: %.70s",
+			message->document, reason);
+	else
+		(void)snprintf(message->reason, sizeof message->reason, "%s", reason);
 	return MESSAGE_BODY_INVALID;
 }
 
 static enum message_body
 read_form(struct message *message)
 {
-	switch (form_parse(message->body, message->leaves, message->reason)) {
+	switch (form_parse(message->source, message->leaves, message->reason)) {
 	case FORM_OK: return MESSAGE_BODY_FORM;
 	case FORM_INVALID: return MESSAGE_BODY_INVALID;
 	case FORM_TOO_LARGE: return MESSAGE_BODY_INVALID;
@@ -183,23 +300,46 @@ read_form(struct message *message)
 	return MESSAGE_BODY_INVALID;
 }
 
+static enum message_body
+read_multipart(struct message *message)
+{
+	switch (multipart_parse(message->source, variable_or_empty(message, "CONTENT_TYPE"),
+		message->leaves, message->reason)) {
+	case MULTIPART_OK: return MESSAGE_BODY_MULTIPART;
+	case MULTIPART_INVALID: return MESSAGE_BODY_INVALID;
+	case MULTIPART_TOO_LARGE: return MESSAGE_BODY_INVALID;
+	case MULTIPART_NO_MEMORY: return MESSAGE_BODY_NO_MEMORY;
+	}
+	return MESSAGE_BODY_INVALID;
+}
+
+static bool
+has_leaves(enum message_body kind)
+{
+	return kind == MESSAGE_BODY_JSON || kind == MESSAGE_BODY_FORM ||
+	       kind == MESSAGE_BODY_MULTIPART;
+}
+
 /* Find out what the body is and read it, with partial saying how much of it. */
 static void
 read_body(struct message *message)
 {
-	struct slice type = media_type(message);
-	bool json = body_looks_json(message->body) || type_is_json(type);
-
-	if (!json && !type_is(type, "application/x-www-form-urlencoded")) {
-		message->kind = MESSAGE_BODY_OPAQUE;
-		return;
-	}
+	find_source(message);
 	leaves_free(message->leaves);
+	message->leaves = NULL;
+	message->partial = message->partial && message->source_kind == MESSAGE_BODY_JSON;
+	message->kind = message->source_kind;
+	if (!has_leaves(message->kind))
+		return;
 	message->leaves = leaves_new();
-	message->partial = message->partial && json;
-	message->kind = json ? read_json(message) : read_form(message);
+	if (message->kind == MESSAGE_BODY_JSON)
+		message->kind = read_json(message);
+	else if (message->kind == MESSAGE_BODY_FORM)
+		message->kind = read_form(message);
+	else
+		message->kind = read_multipart(message);
 	/* A tree that was not built to its end must not be read. */
-	if (message->kind != MESSAGE_BODY_JSON && message->kind != MESSAGE_BODY_FORM) {
+	if (!has_leaves(message->kind)) {
 		leaves_free(message->leaves);
 		message->leaves = NULL;
 	}

@@ -16,11 +16,12 @@
 
 /* What the body turned out to be. */
 enum message_body {
-	MESSAGE_BODY_UNREAD,  /* nobody has asked yet */
-	MESSAGE_BODY_JSON,    /* leaves are there */
-	MESSAGE_BODY_FORM,    /* leaves are there */
-	MESSAGE_BODY_OPAQUE,  /* neither JSON nor a form by type and first byte; no leaves */
-	MESSAGE_BODY_INVALID, /* says it is JSON or a form and is not, or is over a limit */
+	MESSAGE_BODY_UNREAD,    /* nobody has asked yet */
+	MESSAGE_BODY_JSON,      /* leaves are there */
+	MESSAGE_BODY_FORM,      /* leaves are there */
+	MESSAGE_BODY_MULTIPART, /* multipart/form-data; leaves are there */
+	MESSAGE_BODY_OPAQUE,    /* none of these by type and first byte; no leaves */
+	MESSAGE_BODY_INVALID,   /* says it is one of these and is not, or is over a limit */
 	MESSAGE_BODY_NO_MEMORY,
 };
 
@@ -37,6 +38,8 @@ struct message {
 	const char *url_override; /* the URL as registered at the sender, or NULL */
 	const struct message_parameter *parameters;
 	size_t parameter_count;
+	/* The field of a form that holds the event as JSON (the provider's document), or NULL. */
+	const char *document;
 
 	/* Filled on the way, by receive.c; data NULL while unknown. */
 	struct slice endpoint;
@@ -51,7 +54,7 @@ struct message {
 	struct leaves *claims; /* of the token that was found right; the message's own */
 	struct slice digest;   /* only while a handshake is answered that computes one */
 
-	/* Names at the top of a JSON body that it is read for at first; set by
+	/* Names at the top of the JSON that it is read for at first; set by
 	 * receive.c, may stay NULL. Borrowed. */
 	char *const *first_names;
 	size_t first_name_count;
@@ -59,14 +62,23 @@ struct message {
 	/* Private to message.c. */
 	enum message_body kind;
 	struct leaves *leaves;
-	bool partial;     /* leaves has only what lies under first_names */
-	char reason[128]; /* why MESSAGE_BODY_INVALID */
+	bool partial;                  /* leaves has only what lies under first_names */
+	char reason[128];              /* why MESSAGE_BODY_INVALID */
+	enum message_body source_kind; /* what source holds, once it was looked for */
+	struct slice source;           /* what leaves are read from */
+	struct buf field;              /* source, where it had to be decoded */
 	struct buf url;
 };
 
 /* Fill with nothing known. variables may be NULL. */
 void message_init(struct message *message, char *const *variables, struct slice body);
 void message_free(struct message *message);
+
+/*
+ * Put another body in its place (the uncompressed one). What was read of the old one is forgotten, with
+ * what was borrowed from it, and timestamp and key_id, which may be.
+ */
+void message_set_body(struct message *message, struct slice body);
 
 /* A variable of the server ("CONTENT_TYPE"), NULL when absent; the first when repeated. */
 const char *message_variable(const struct message *message, const char *name);
@@ -88,14 +100,35 @@ enum message_found message_header(const struct message *message, const char *var
 /* "X-Hub-Signature-256" to "HTTP_X_HUB_SIGNATURE_256" (RFC 3875 4.1.18); the caller frees. */
 char *message_header_variable(const char *header);
 
-/* Parse the body unless that was done; the kind is fixed from then on.
+/*
+ * Parse the body unless that was done; the kind is fixed from then on.
  * JSON when the first byte that is not white space is { or [, or the media type is
  * application/json, text/json or ends in +json; a form when the media type is
- * application/x-www-form-urlencoded; else opaque. */
+ * application/x-www-form-urlencoded or multipart/form-data; else opaque.
+ * A form that has the field which document names (by its exact name, and as text) is JSON: that
+ * field's, whatever the others hold. It is invalid when the field is no JSON or is there twice; a
+ * form without the field is a form.
+ */
 enum message_body message_body(struct message *message);
 
 /*
- * The body's leaves, NULL unless it is JSON or a form. Parses on first use. What
+ * The text that the leaves come from: the body itself, or the field that document names, decoded.
+ * Does not parse it. data NULL: the field is there twice, or there is no memory. Borrowed while the
+ * message has this body.
+ */
+struct slice message_document(struct message *message);
+
+/*
+ * Append to out the field of a form or multipart body that has exactly this name, decoded, also when
+ * document names it. MESSAGE_ABSENT: the body is neither, cannot be read, has no such field or has a file
+ * there; or the value is no text (see form.h), or out is full. *out is
+ * changed on MESSAGE_FOUND only.
+ */
+enum message_found message_form_field(struct message *message, const char *name, struct buf *out)
+	__attribute__((warn_unused_result));
+
+/*
+ * The body's leaves, NULL unless it is JSON or a form of either kind. Parses on first use. What
  * was borrowed from message_leaves_under() before is gone then, and a body of more than
  * LEAF_COUNT_MAX values may turn out MESSAGE_BODY_INVALID only here.
  */

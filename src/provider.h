@@ -104,6 +104,13 @@ struct provider_handshake {
 	struct template *answer; /* the body, or NULL for an empty one */
 };
 
+/* What becomes of a body with Content-Encoding: gzip. */
+enum provider_gzip {
+	PROVIDER_GZIP_REFUSED,
+	PROVIDER_GZIP_SIGNED, /* the signature is over the compressed bytes */
+	PROVIDER_GZIP_PLAIN,  /* over what they stand for */
+};
+
 struct provider {
 	char *name;
 	char *title; /* for people, may be NULL */
@@ -129,6 +136,8 @@ struct provider {
 	int success_status; /* what the sender wants to see, default 200 */
 	char *success_body; /* or NULL: ours */
 	int refusal_status; /* what it wants to see for a wrong signature, default 401 */
+	char *document;     /* the form field that holds the event as JSON, or NULL */
+	enum provider_gzip gzip;
 };
 
 /* Options as written; every pointer may be NULL, lists are NULL-ended. Borrowed. */

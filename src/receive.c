@@ -18,6 +18,7 @@
 #include "config.h"
 #include "crypto.h"
 #include "envelope.h"
+#include "gzip.h"
 #include "handler.h"
 #include "handshake.h"
 #include "intake.h"
@@ -106,6 +107,7 @@ struct request {
 	bool verified;                /* a stranger could not have sent it */
 	const struct config_run *run; /* what the event type is wanted by */
 	struct buf body;
+	bool compressed;                   /* body is, until it is verified */
 	struct buf event, id;              /* what message refers to */
 	uint8_t digest[CRYPTO_DIGEST_MAX]; /* SHA-256 of the body, once digest_body() was asked */
 	bool has_digest;
@@ -186,13 +188,45 @@ check_method(struct request *request)
 	return because(request, OUTCOME_METHOD, "only POST is taken here");
 }
 
-/* A compressed body is refused as it is: what is signed are the bytes, and a bomb is not ours to
- * defuse. */
 static bool
 is_encoded(const struct http_exchange *exchange)
 {
 	const char *encoding = http_variable(exchange, "HTTP_CONTENT_ENCODING");
 	return encoding != NULL && encoding[0] != '\0' && strcasecmp(encoding, "identity") != 0;
+}
+
+/* Put what the compressed body stands for in its place. */
+static enum outcome
+uncompress(struct request *request)
+{
+	struct buf plain;
+	switch (gzip_inflate(buf_slice(&request->body), request->endpoint->body_limit, &plain)) {
+	case GZIP_OK: break;
+	case GZIP_INVALID: return because(request, OUTCOME_MALFORMED, "body is not whole gzip");
+	case GZIP_TOO_LARGE:
+		return because(request, OUTCOME_TOO_LARGE,
+			"body is larger than body_limit when it is uncompressed");
+	case GZIP_NO_MEMORY: return because(request, OUTCOME_UNAVAILABLE, "no memory for the body");
+	}
+	buf_free(&request->body);
+	request->body = plain;
+	return OUTCOME_ACCEPTED;
+}
+
+/* A compressed body is refused as it is, unless the provider is known to compress: what is signed are
+ * the bytes, whichever they are, and a bomb is not ours to defuse. */
+static enum outcome
+take_encoded(struct request *request)
+{
+	const char *encoding = http_variable(request->exchange, "HTTP_CONTENT_ENCODING");
+	/* RFC 9110 8.4.1.3: x-gzip is the same. */
+	bool gzip = strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "x-gzip") == 0;
+	switch (gzip ? request->endpoint->provider->gzip : PROVIDER_GZIP_REFUSED) {
+	case PROVIDER_GZIP_REFUSED: break;
+	case PROVIDER_GZIP_SIGNED: request->compressed = true; return OUTCOME_ACCEPTED;
+	case PROVIDER_GZIP_PLAIN: return uncompress(request);
+	}
+	return because(request, OUTCOME_ENCODED, "Content-Encoding is not supported");
 }
 
 static enum outcome
@@ -213,12 +247,15 @@ read_body(struct request *request, bool *has_length_out)
 	case HTTP_BODY_NO_MEMORY:
 		return because(request, OUTCOME_UNAVAILABLE, "no memory for the body");
 	}
-	if (is_encoded(request->exchange))
-		return because(request, OUTCOME_ENCODED, "Content-Encoding is not supported");
+	enum outcome outcome =
+		is_encoded(request->exchange) ? take_encoded(request) : OUTCOME_ACCEPTED;
+	if (outcome != OUTCOME_ACCEPTED)
+		return outcome;
 	message_init(
 		&request->message, http_variables(request->exchange), buf_slice(&request->body));
 	request->message.endpoint = slice_of(request->endpoint->name);
 	request->message.url_override = request->endpoint->url;
+	request->message.document = request->endpoint->provider->document;
 	return OUTCOME_ACCEPTED;
 }
 
@@ -266,6 +303,16 @@ verify(struct request *request, bool has_length)
 		return because(request, OUTCOME_NO_LENGTH,
 			"a body without a length needs a signature over it");
 	return OUTCOME_ACCEPTED;
+}
+
+/* The signature was over the compressed bytes; from here on nobody sees them any more. */
+static enum outcome
+uncompress_verified(struct request *request)
+{
+	enum outcome outcome = uncompress(request);
+	if (outcome == OUTCOME_ACCEPTED)
+		message_set_body(&request->message, buf_slice(&request->body));
+	return outcome;
 }
 
 /* The first template of the list that expands, in value. TEMPLATE_ABSENT: none does, and value is
@@ -643,6 +690,8 @@ decide(struct request *request)
 		outcome = OUTCOME_HANDSHAKE;
 	if (outcome == OUTCOME_ACCEPTED)
 		outcome = verify(request, has_length);
+	if (outcome == OUTCOME_ACCEPTED && request->compressed)
+		outcome = uncompress_verified(request);
 	if (outcome == OUTCOME_ACCEPTED)
 		outcome = identify(request);
 	if (outcome == OUTCOME_UNUSABLE)

@@ -281,6 +281,7 @@ make_message(struct work *work)
 	work->variables = envelope_strings(&work->job.variables);
 	message_init(&work->message, work->variables, buf_slice(&work->job.body));
 	work->message.url_override = work->endpoint->url;
+	work->message.document = work->endpoint->provider->document;
 	work->message.endpoint = slice_of(work->endpoint->name);
 	work->message.event = known(&work->job.type);
 	work->message.id = known(&work->job.sender_id);

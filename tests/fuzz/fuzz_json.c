@@ -102,17 +102,57 @@ check_written(const struct leaves *leaves)
 	leaves_free(again);
 }
 
+/* The bytes at a leaf's path, where nothing is repeated, are JSON for that leaf. */
+static void
+check_raw(struct slice text, const struct leaves *leaves)
+{
+	struct buf path;
+	struct leaf leaf;
+	size_t cursor = 0;
+
+	buf_init(&path, OUT_MAX);
+	for (int i = 0; i < 10 && leaves_next(leaves, &cursor, &path, &leaf); i++) {
+		struct slice raw;
+
+		switch (json_find_raw(text, buf_slice(&path), &raw)) {
+		case JSON_RAW_FOUND: {
+			struct leaves *value = leaves_new();
+			struct leaf again;
+
+			require(raw.data >= text.data &&
+				raw.data + raw.len <= text.data + text.len);
+			require(json_parse(raw, value, NULL) == JSON_OK);
+			require(path.len == 0 || (leaves_find(value, slice_of(""), &again) &&
+							 again.kind == leaf.kind &&
+							 slice_equal(again.value, leaf.value)));
+			leaves_free(value);
+			break;
+		}
+		case JSON_RAW_REPEATED: break;
+		case JSON_RAW_ABSENT:
+		case JSON_RAW_INVALID: require(false);
+		}
+	}
+	buf_free(&path);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	struct slice text = { (const char *)data, len };
 	struct leaves *leaves = leaves_new();
 	char reason[128];
 
-	if (json_parse((struct slice){ (const char *)data, len }, leaves, reason) == JSON_OK) {
+	if (json_parse(text, leaves, reason) == JSON_OK) {
 		check_each(leaves);
+		check_raw(text, leaves);
 		check_written(leaves);
 	} else {
+		struct slice raw;
+
 		require(memchr(reason, '\0', sizeof reason) != NULL);
+		/* Inputs are too small to be over LEAF_COUNT_MAX. */
+		require(json_find_raw(text, slice_of("a"), &raw) == JSON_RAW_INVALID);
 	}
 	leaves_free(leaves);
 	return 0;

@@ -40,6 +40,11 @@ static char *form_variables[] = {
 	NULL,
 };
 
+static char *multipart_variables[] = {
+	(char *)"CONTENT_TYPE=multipart/form-data; boundary=x",
+	NULL,
+};
+
 static struct template *
 compiled(const char *source)
 {
@@ -378,6 +383,9 @@ input_is_the_body_a_form_as_json_raw_or_nothing(void **state)
 {
 	(void)state;
 	static const char form[] = "response[score]=7&event_name=created";
+	static const char multipart[] =
+		"--x\r\nContent-Disposition: form-data; name=a[b]\r\n\r\n7\r\n"
+		"--x\r\nContent-Disposition: form-data; name=f; filename=g\r\n\r\nhi\r\n--x--";
 	static const struct {
 		char *const *variables;
 		const char *body;
@@ -389,6 +397,10 @@ input_is_the_body_a_form_as_json_raw_or_nothing(void **state)
 		{ form_variables, form, CONFIG_STDIN_JSON,
 			"{\"response\":{\"score\":\"7\"},\"event_name\":\"created\"}" },
 		{ form_variables, form, CONFIG_STDIN_RAW, form },
+		{ multipart_variables, multipart, CONFIG_STDIN_JSON,
+			"{\"a\":{\"b\":\"7\"},\"f\":{\"filename\":\"g\",\"type\":\"text/plain\","
+			"\"size\":\"2\"}}" },
+		{ multipart_variables, multipart, CONFIG_STDIN_RAW, multipart },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct fixture f;
@@ -396,6 +408,42 @@ input_is_the_body_a_form_as_json_raw_or_nothing(void **state)
 		f.endpoint.stdin_kind = cases[i].kind;
 		prepare(&f);
 		assert_true(slice_is(f.call.spec.input, cases[i].expected));
+		teardown(&f);
+	}
+}
+
+/* The field of a form that the provider says holds the event. */
+static void
+document_is_what_a_handler_gets(void **state)
+{
+	(void)state;
+	static const char form[] = "payload=%7B%22action%22%3A%20%22a+b%22%7D&action=x";
+	static const char multipart[] =
+		"--x\r\nContent-Disposition: form-data; name=action\r\n\r\nx\r\n"
+		"--x\r\nContent-Disposition: form-data; name=payload\r\n\r\n{\"action\": \"a "
+		"b\"}\r\n"
+		"--x--";
+	static const struct {
+		char *const *variables;
+		const char *body;
+	} cases[] = {
+		{ form_variables, form },
+		{ multipart_variables, multipart },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct fixture f;
+		setup(&f, cases[i].variables, cases[i].body);
+		f.message.document = "payload";
+		f.argv[f.run.argc++] = compiled("{body:action}");
+		prepare(&f);
+		assert_true(slice_is(f.call.spec.input, "{\"action\": \"a b\"}"));
+		assert_string_equal(value_of(&f, "HOOK_DATA_ACTION"), "a b");
+		assert_int_equal(count_names(&f, "HOOK_DATA_"), 1);
+		assert_string_equal(f.call.argv[1], "a b");
+		handler_call_free(&f.call);
+		f.endpoint.stdin_kind = CONFIG_STDIN_RAW;
+		prepare(&f);
+		assert_true(slice_is(f.call.spec.input, cases[i].body));
 		teardown(&f);
 	}
 }
@@ -418,6 +466,7 @@ main(void)
 		cmocka_unit_test(an_argument_over_something_absent_is_refused),
 		cmocka_unit_test(a_body_that_is_not_what_it_says_is_unusable),
 		cmocka_unit_test(input_is_the_body_a_form_as_json_raw_or_nothing),
+		cmocka_unit_test(document_is_what_a_handler_gets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

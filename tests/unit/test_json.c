@@ -456,6 +456,150 @@ reason_names_the_byte(void **state)
 	}
 }
 
+static enum json_raw
+find_raw(const char *text, const char *path, struct slice *out)
+{
+	return json_find_raw(slice_of(text), slice_of(path), out);
+}
+
+static void
+bytes_of_a_value_are_found_as_they_stand(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *path;
+		const char *raw; /* NULL: absent */
+	} rows[] = {
+		{ "{\"a\":1}", "a", "1" },
+		{ " \t\r\n{ \"a\" :\n 1.50e+01 ,\"b\":2 } ", "a", "1.50e+01" },
+		{ "{\"a\":1,\"b\" : -0}", "b", "-0" },
+		{ "{\"a\":true,\"b\":false,\"c\":null}", "a", "true" },
+		{ "{\"a\":true,\"b\":false,\"c\":null}", "b", "false" },
+		{ "{\"a\":true,\"b\":false,\"c\":null}", "c", "null" },
+		{ "{\"a\":\"\"}", "a", "\"\"" },
+		{ "{\"a\": \"x\\u0041\\\"\\\\\" }", "a", "\"x\\u0041\\\"\\\\\"" },
+		{ "{\"a\":\",:{}[]\" , \"b\":\":\"}", "b", "\":\"" },
+		{ "{\"a\": { \"b\" : [ 1 , {} ] } , \"c\":3}", "a", "{ \"b\" : [ 1 , {} ] }" },
+		{ "{\"a\": { \"b\" : [ 1 , {} ] } , \"c\":3}", "a.b", "[ 1 , {} ]" },
+		{ "{\"a\": { \"b\" : [ 1 , { } ] } , \"c\":3}", "a.b.1", "{ }" },
+		{ "{\"a\": { \"b\" : [ 1 , {} ] } , \"c\":3}", "a.b.0", "1" },
+		{ "{\"a\": { \"b\" : [ 1 , {} ] } , \"c\":3}", "a.b.2", NULL },
+		{ "{\"a\": { \"b\" : [ 1 , {} ] } , \"c\":3}", "c", "3" },
+		{ "{\"a\": { \"b\" : [ 1 , {} ] } , \"c\":3}", "b", NULL },
+		{ "{\"a\": { \"b\" : [ 1 , {} ] } , \"c\":3}", "c.a", NULL },
+		{ "[[1,2],[3,[4,5]]]", "1.1.0", "4" },
+		{ "[[1,2],[3,[4,5]]]", "1", "[3,[4,5]]" },
+		{ "[[1,2],[3,[4,5]]]", "01", NULL },
+		{ "[1,2,3,4,5,6,7,8,9,10,11,12]", "11", "12" },
+		/* Names are compared as they are meant. */
+		{ "{\"\\u0061\\/b\":1}", "a/b", "1" },
+		{ "{\"\\ud83d\\ude00\":1}", "\xf0\x9f\x98\x80", "1" },
+		{ "{\"a.b\":{\"c\":1}}", "a.b.c", "1" },
+		{ "{\"a\":{\"\":1}}", "a.", "1" },
+		{ "{\"ab\":1}", "a", NULL },
+		/* The whole value. */
+		{ " {\"a\":1}\n", "", "{\"a\":1}" },
+		{ " \"x\" ", "", "\"x\"" },
+		{ "12345", "", "12345" },
+		{ " 12345 ", "", "12345" },
+		{ "0", "", "0" },
+		{ "true", "", "true" },
+		{ "7", "a", NULL },
+		{ "{}", "a", NULL },
+		{ "[]", "0", NULL },
+		/* What is repeated elsewhere is not on the way. */
+		{ "{\"x\":1,\"x\":2,\"a\":{\"b\":3},\"y\":{\"a\":1,\"a\":2}}", "a.b", "3" },
+		{ "[{\"a\":1},{\"a\":2}]", "1.a", "2" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct slice raw = { NULL, 0 };
+		enum json_raw result = find_raw(rows[i].text, rows[i].path, &raw);
+
+		if (result != (rows[i].raw != NULL ? JSON_RAW_FOUND : JSON_RAW_ABSENT) ||
+			!slice_is(raw, rows[i].raw))
+			fail_msg("%s in %s: %d, %.*s", rows[i].path, rows[i].text, result,
+				(int)raw.len, raw.data);
+	}
+}
+
+static void
+repeated_names_on_the_way_to_bytes_are_told(void **state)
+{
+	static const char *const texts[] = {
+		"{\"a\":{\"b\":1},\"a\":{\"b\":1}}",
+		"{\"a\":{\"x\":1},\"a\":{\"b\":1}}",
+		"{\"a\":{\"b\":1},\"a\":7}",
+		"{\"a\":{\"b\":1},\"\\u0061\":7}",
+		"{\"a\":{\"b\":1,\"b\":2}}",
+		/* Two readings of a path with dots. */
+		"{\"a\":{\"b\":1},\"a.b\":2}",
+	};
+	struct slice raw;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		assert_int_equal(find_raw(texts[i], "a.b", &raw), JSON_RAW_REPEATED);
+}
+
+static void
+bytes_are_found_in_json_alone(void **state)
+{
+	static const char *const texts[] = { "", " ", "{\"a\":1", "{\"a\":1}x", "{\"a\":1} \"",
+		"{\"a\":01}", "{\"a\":1,}", "{\"a\":\f1}", "{\"a\":1,\"b\":\"\\u0000\"}",
+		"{\"a\":1,\"b\":\"\\ud800\"}", "{\"a\":1,\"b\":\"\xff\"}", "a" };
+	struct slice raw;
+	struct buf deep;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		assert_int_equal(find_raw(texts[i], "a", &raw), JSON_RAW_INVALID);
+
+	buf_init(&deep, 1000);
+	for (size_t i = 0; i < LEAF_DEPTH_MAX; i++)
+		assert_true(buf_append_char(&deep, '['));
+	for (size_t i = 0; i < LEAF_DEPTH_MAX; i++)
+		assert_true(buf_append_char(&deep, ']'));
+	assert_int_equal(json_find_raw(buf_slice(&deep), slice_of("0.0"), &raw), JSON_RAW_FOUND);
+	assert_int_equal(raw.len, 2 * (LEAF_DEPTH_MAX - 2));
+	buf_clear(&deep);
+	for (size_t i = 0; i < LEAF_DEPTH_MAX + 1; i++)
+		assert_true(buf_append_char(&deep, '['));
+	for (size_t i = 0; i < LEAF_DEPTH_MAX + 1; i++)
+		assert_true(buf_append_char(&deep, ']'));
+	assert_int_equal(json_find_raw(buf_slice(&deep), slice_of("0.0"), &raw), JSON_RAW_INVALID);
+	buf_free(&deep);
+}
+
+static void
+bytes_of_a_large_value_are_found(void **state)
+{
+	size_t len = (size_t)1 << 20;
+	struct buf text, value;
+	struct slice raw;
+
+	(void)state;
+	buf_init(&text, 4 * len);
+	buf_init(&value, 2 * len);
+	assert_true(buf_append_text(&value, "[ "));
+	while (value.len < len)
+		assert_true(buf_append_text(&value, "{\"k\" : \"\\u00e9\", \"n\":1e5} ,"));
+	assert_true(buf_append_text(&value, " 7 ]"));
+	assert_true(buf_append_text(&text, "{\"x\":"));
+	assert_true(buf_append_slice(&text, buf_slice(&value)));
+	assert_true(buf_append_text(&text, " , \"data\"\n:\n"));
+	assert_true(buf_append_slice(&text, buf_slice(&value)));
+	assert_true(buf_append_text(&text, "\n}"));
+	assert_int_equal(json_find_raw(buf_slice(&text), slice_of("data"), &raw), JSON_RAW_FOUND);
+	assert_true(slice_equal(raw, buf_slice(&value)));
+	assert_int_equal(
+		json_find_raw(buf_slice(&text), slice_of("data.30000.n"), &raw), JSON_RAW_FOUND);
+	assert_true(slice_is(raw, "1e5"));
+	buf_free(&value);
+	buf_free(&text);
+}
+
 int
 main(void)
 {
@@ -469,6 +613,10 @@ main(void)
 		cmocka_unit_test(bombs_are_too_large),
 		cmocka_unit_test(depth_of_64_is_the_last_taken),
 		cmocka_unit_test(reason_names_the_byte),
+		cmocka_unit_test(bytes_of_a_value_are_found_as_they_stand),
+		cmocka_unit_test(repeated_names_on_the_way_to_bytes_are_told),
+		cmocka_unit_test(bytes_are_found_in_json_alone),
+		cmocka_unit_test(bytes_of_a_large_value_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

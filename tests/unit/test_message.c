@@ -141,15 +141,29 @@ body_kind_follows_first_byte_and_type(void **state)
 		{ "CONTENT_TYPE=application/x-www-form-urlencoded", "a=%zz", MESSAGE_BODY_INVALID },
 		{ "CONTENT_TYPE=application/x-www-form-urlencoded", "{\"a\":1}",
 			MESSAGE_BODY_JSON },
-		{ "CONTENT_TYPE=multipart/form-data; boundary=x", "--x", MESSAGE_BODY_OPAQUE },
+		{ "CONTENT_TYPE=application/vnd.api+json", "[1]", MESSAGE_BODY_JSON },
+		{ "CONTENT_TYPE=APPLICATION/CloudEvents+JSON; charset=UTF-8", "\"x\"",
+			MESSAGE_BODY_JSON },
+		{ "CONTENT_TYPE=text/plain; charset=utf-8", "{}", MESSAGE_BODY_JSON },
+		{ "CONTENT_TYPE=text/plain", "7", MESSAGE_BODY_OPAQUE },
+		{ "CONTENT_TYPE=application/xml", "<a/>", MESSAGE_BODY_OPAQUE },
+		{ "CONTENT_TYPE=text/xml; charset=utf-8", "\n<a/>", MESSAGE_BODY_OPAQUE },
+		{ "CONTENT_TYPE=multipart/form-data; boundary=x", "--x--", MESSAGE_BODY_MULTIPART },
+		{ "CONTENT_TYPE=Multipart/Form-Data;boundary=x",
+			"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--x--",
+			MESSAGE_BODY_MULTIPART },
+		{ "CONTENT_TYPE=multipart/form-data; boundary=x", "--x", MESSAGE_BODY_INVALID },
+		{ "CONTENT_TYPE=multipart/form-data", "--x--", MESSAGE_BODY_INVALID },
+		{ "CONTENT_TYPE=multipart/mixed; boundary=x", "--x--", MESSAGE_BODY_OPAQUE },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		const char *variables[] = { rows[i].type, NULL };
 		struct message message = message_with(variables, rows[i].body);
-		bool has_leaves =
-			rows[i].kind == MESSAGE_BODY_JSON || rows[i].kind == MESSAGE_BODY_FORM;
+		bool has_leaves = rows[i].kind == MESSAGE_BODY_JSON ||
+				  rows[i].kind == MESSAGE_BODY_FORM ||
+				  rows[i].kind == MESSAGE_BODY_MULTIPART;
 		assert_int_equal(message_body(&message), rows[i].kind);
 		assert_int_equal(message_leaves(&message) != NULL, has_leaves);
 		assert_int_equal(message.reason[0] != '\0', rows[i].kind == MESSAGE_BODY_INVALID);
@@ -196,6 +210,178 @@ more_of_the_body_is_read_when_it_is_asked_for(void **state)
 	assert_true(leaves_find(all, slice_of("type"), &leaf));
 	assert_ptr_equal(message_leaves_under(&message, slice_of("type")), all);
 	assert_int_equal(message_body(&message), MESSAGE_BODY_JSON);
+	message_free(&message);
+}
+
+#define FORM "CONTENT_TYPE=application/x-www-form-urlencoded"
+#define MULTIPART "CONTENT_TYPE=multipart/form-data; boundary=x"
+#define PART(name, value) \
+	"--x\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" value "\r\n"
+
+static void
+items_of_a_top_level_array_are_found(void **state)
+{
+	static const char *const variables[] = { NULL };
+	struct message message = message_with(variables, "[{\"type\":\"t\"},{\"type\":\"u\"}]");
+	struct leaf leaf;
+
+	(void)state;
+	assert_true(leaves_find(
+		message_leaves_under(&message, slice_of("0")), slice_of("0.type"), &leaf));
+	assert_true(slice_is(leaf.value, "t"));
+	message_free(&message);
+}
+
+static void
+leaves_come_from_the_field_that_holds_the_document(void **state)
+{
+	static const struct {
+		const char *type;
+		const char *body;
+		enum message_body kind;
+		const char *document; /* NULL: none can be told */
+		const char *action;   /* NULL: absent */
+	} rows[] = {
+		{ FORM, "payload=%7B%22action%22%3A%22a+b%22%7D&x=%zz", MESSAGE_BODY_JSON,
+			"{\"action\":\"a b\"}", "a b" },
+		{ FORM, "x=1&%70ayload={\"action\":1}", MESSAGE_BODY_JSON, "{\"action\":1}", "1" },
+		{ MULTIPART, PART("x", "1") PART("payload", " {\"action\":\"b\"}") "--x--",
+			MESSAGE_BODY_JSON, " {\"action\":\"b\"}", "b" },
+		{ FORM, "payload=7", MESSAGE_BODY_JSON, "7", NULL },
+		/* Without the field a form is a form. */
+		{ FORM, "action=c&Payload={}", MESSAGE_BODY_FORM, "action=c&Payload={}", "c" },
+		{ MULTIPART, PART("action", "d") "--x--", MESSAGE_BODY_MULTIPART,
+			PART("action", "d") "--x--", "d" },
+		{ MULTIPART,
+			"--x\r\nContent-Disposition: form-data; name=payload; filename=f\r\n\r\n"
+			"{}\r\n--x--",
+			MESSAGE_BODY_MULTIPART,
+			"--x\r\nContent-Disposition: form-data; name=payload; filename=f\r\n\r\n"
+			"{}\r\n--x--",
+			NULL },
+		/* Other bodies have no fields. */
+		{ "CONTENT_TYPE=application/json", "{\"payload\":\"{}\",\"action\":\"e\"}",
+			MESSAGE_BODY_JSON, "{\"payload\":\"{}\",\"action\":\"e\"}", "e" },
+		{ "CONTENT_TYPE=text/plain", "payload={}", MESSAGE_BODY_OPAQUE, "payload={}",
+			NULL },
+		/* What cannot be read. */
+		{ FORM, "payload=x", MESSAGE_BODY_INVALID, "x", NULL },
+		{ FORM, "payload=", MESSAGE_BODY_INVALID, "", NULL },
+		{ FORM, "payload={}&payload={}", MESSAGE_BODY_INVALID, NULL, NULL },
+		{ MULTIPART, PART("payload", "{}") PART("payload", "{}") "--x--",
+			MESSAGE_BODY_INVALID, NULL, NULL },
+		{ MULTIPART, PART("payload", "{\"action\":") "--x--", MESSAGE_BODY_INVALID,
+			"{\"action\":", NULL },
+		{ FORM, "payload=%zz", MESSAGE_BODY_INVALID, "payload=%zz", NULL },
+		{ MULTIPART, PART("payload", "{}"), MESSAGE_BODY_INVALID, PART("payload", "{}"),
+			NULL },
+	};
+	static char action[] = "action";
+	char *const names[] = { action };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ROWS(rows); i++) {
+		size_t row = i / 2;
+		const char *variables[] = { rows[row].type, NULL };
+		struct message message = message_with(variables, rows[row].body);
+		const struct leaves *leaves;
+		struct leaf leaf;
+
+		message.document = "payload";
+		if (i % 2 == 1) { /* read in part at first */
+			message.first_names = names;
+			message.first_name_count = 1;
+		}
+		assert_true(slice_is(message_document(&message), rows[row].document));
+		leaves = message_leaves_under(&message, slice_of("action"));
+		if (message.kind != rows[row].kind)
+			fail_msg("%s: %d", rows[row].body, message.kind);
+		assert_int_equal(leaves != NULL && leaves_find(leaves, slice_of("action"), &leaf),
+			rows[row].action != NULL);
+		if (rows[row].action != NULL)
+			assert_true(slice_is(leaf.value, rows[row].action));
+		assert_int_equal(message_body(&message), rows[row].kind);
+		assert_int_equal(message.reason[0] != '\0', rows[row].kind == MESSAGE_BODY_INVALID);
+		assert_true(slice_is(message_document(&message), rows[row].document));
+		assert_true(slice_is(message.body, rows[row].body));
+		message_free(&message);
+	}
+}
+
+static void
+reason_names_the_field(void **state)
+{
+	const char *variables[] = { FORM, NULL };
+	struct message message = message_with(variables, "payload=[1");
+
+	(void)state;
+	message.document = "payload";
+	assert_int_equal(message_body(&message), MESSAGE_BODY_INVALID);
+	assert_non_null(strstr(message.reason, "the field payload: byte 2: "));
+	message_free(&message);
+}
+
+static void
+form_field_is_found_by_its_exact_name(void **state)
+{
+	static const struct {
+		const char *type;
+		const char *body;
+		enum message_found found;
+		const char *value;
+	} rows[] = {
+		{ FORM, "a=1&b[c]=x+%41&d=2", MESSAGE_FOUND, "x A" },
+		{ FORM, "b%5Bc%5D=", MESSAGE_FOUND, "" },
+		{ FORM, "b=1", MESSAGE_ABSENT, NULL },
+		{ FORM, "b[c]=%zz", MESSAGE_ABSENT, NULL },
+		{ FORM, "b[c]=1&b[c]=1", MESSAGE_REPEATED, NULL },
+		{ FORM, "b[c]=123456789012", MESSAGE_ABSENT, NULL }, /* over the ceiling */
+		{ MULTIPART, PART("b[c]", "x+%41") "--x--", MESSAGE_FOUND, "x+%41" },
+		{ MULTIPART, PART("b", "x") "--x--", MESSAGE_ABSENT, NULL },
+		{ MULTIPART, PART("b[c]", "x"), MESSAGE_ABSENT, NULL },
+		{ MULTIPART, PART("b[c]", "x") PART("b[c]", "y") "--x--", MESSAGE_REPEATED, NULL },
+		{ "CONTENT_TYPE=text/plain", "b[c]=1", MESSAGE_ABSENT, NULL },
+		{ "X=", "b[c]=1", MESSAGE_ABSENT, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ROWS(rows); i++) {
+		const char *variables[] = { rows[i / 2].type, NULL };
+		struct message message = message_with(variables, rows[i / 2].body);
+		struct buf out;
+
+		buf_init(&out, 11);
+		assert_true(buf_append_text(&out, "="));
+		message.document = i % 2 == 1 ? "b[c]" : NULL;
+		if (message_form_field(&message, "b[c]", &out) != rows[i / 2].found)
+			fail_msg("%s", rows[i / 2].body);
+		assert_true(slice_is(
+			(struct slice){ buf_text(&out) + 1, out.len - 1 }, rows[i / 2].value));
+		buf_free(&out);
+		message_free(&message);
+	}
+}
+
+static void
+other_body_is_read_anew(void **state)
+{
+	const char *variables[] = { FORM, NULL };
+	struct message message = message_with(variables, "payload=%1f&x");
+	struct leaf leaf;
+
+	(void)state;
+	message.document = "payload";
+	message.timestamp = slice_of("1");
+	assert_int_equal(message_body(&message), MESSAGE_BODY_INVALID);
+	message_set_body(&message, slice_of("payload={\"a\":\"b\"}"));
+	assert_int_equal(message.reason[0], '\0');
+	assert_null(message.timestamp.data);
+	assert_true(leaves_find(message_leaves(&message), slice_of("a"), &leaf));
+	assert_true(slice_is(leaf.value, "b"));
+	message_set_body(&message, slice_of("a=c"));
+	assert_true(leaves_find(message_leaves(&message), slice_of("a"), &leaf));
+	assert_true(slice_is(leaf.value, "c"));
+	assert_int_equal(message_body(&message), MESSAGE_BODY_FORM);
 	message_free(&message);
 }
 
@@ -308,6 +494,11 @@ main(void)
 		cmocka_unit_test(body_kind_follows_first_byte_and_type),
 		cmocka_unit_test(body_is_parsed_once),
 		cmocka_unit_test(more_of_the_body_is_read_when_it_is_asked_for),
+		cmocka_unit_test(items_of_a_top_level_array_are_found),
+		cmocka_unit_test(leaves_come_from_the_field_that_holds_the_document),
+		cmocka_unit_test(reason_names_the_field),
+		cmocka_unit_test(form_field_is_found_by_its_exact_name),
+		cmocka_unit_test(other_body_is_read_anew),
 		cmocka_unit_test(path_and_query_are_those_that_were_sent),
 		cmocka_unit_test(url_is_put_together_as_the_sender_used_it),
 		cmocka_unit_test(registered_url_wins),
