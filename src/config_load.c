@@ -82,6 +82,8 @@ static const struct settings_allowed provider_block_options[] = {
 	{ LIST("event"), IN(provider_options, event) },
 	{ LIST("id"), IN(provider_options, id) },
 	{ LIST("headers"), IN(provider_options, headers) },
+	{ TEXT("document"), IN(provider_options, document) },
+	{ TEXT("gzip"), IN(provider_options, gzip) },
 	{ TEXT("success"), IN(provider_options, success_status) },
 	{ TEXT("success_body"), IN(provider_options, success_body) },
 	{ TEXT("refusal"), IN(provider_options, refusal) },
@@ -667,11 +669,15 @@ parse_template(const struct section *section, unsigned line, const char *what, c
 		fault(section, line, "%s: %s", what, reason);
 		return NULL;
 	}
-	if (template_refers(template, TEMPLATE_SECRET) ||
-		template_refers(template, TEMPLATE_SIGNATURE)) {
-		fault(section, line,
-			"%s: {secret} and {signature} are not given to handlers: remove them",
-			what);
+	/* What is secret, or known only while a signature is checked. */
+	static const enum template_kind withheld[] = { TEMPLATE_SECRET, TEMPLATE_SIGNATURE,
+		TEMPLATE_PARAMETER, TEMPLATE_CLAIM, TEMPLATE_ITEM, TEMPLATE_KEY_ID,
+		TEMPLATE_DIGEST };
+	for (size_t i = 0; i < sizeof withheld / sizeof withheld[0]; i++) {
+		if (!template_refers(template, withheld[i]))
+			continue;
+		fault(section, line, "%s: %s is not given to handlers: remove it", what,
+			template_kind_name(withheld[i]));
 		template_free(template);
 		return NULL;
 	}

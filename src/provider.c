@@ -73,6 +73,7 @@ provider_free(struct provider *provider)
 	free(provider->rests_on);
 	free(provider->retry);
 	free(provider->success_body);
+	free(provider->document);
 	free(provider);
 }
 

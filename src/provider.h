@@ -189,6 +189,8 @@ struct provider_options {
 	char *const *event;
 	char *const *id;
 	char *const *headers;
+	const char *document; /* name of a form's field */
+	const char *gzip;     /* "signed", "plain" */
 	const char *success_status;
 	const char *success_body;
 	const char *refusal; /* 400 to 499 */

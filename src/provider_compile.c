@@ -57,6 +57,22 @@ collect_body_names(struct provider *provider, struct template *const *templates,
 	}
 }
 
+static void
+compile_gzip(struct compiler *compiler, const char *text, struct provider *provider)
+{
+	if (text == NULL)
+		return;
+	if (strcmp(text, "signed") == 0)
+		provider->gzip = PROVIDER_GZIP_SIGNED;
+	else if (strcmp(text, "plain") == 0)
+		provider->gzip = PROVIDER_GZIP_PLAIN;
+	else
+		compile_fault(compiler, "gzip",
+			"\"%.40s\" is not known: write signed where the compressed bytes are "
+			"signed, plain where what they hold is",
+			text);
+}
+
 struct provider *
 provider_compile(
 	const struct provider_options *options, provider_fault *fault_function, void *context)
@@ -95,6 +111,8 @@ provider_compile(
 	provider->refusal_status =
 		compile_status(&compiler, "refusal", options->refusal, 400, 499, 401);
 	provider->success_body = compile_copy(options->success_body);
+	provider->document = compile_copy(options->document);
+	compile_gzip(&compiler, options->gzip, provider);
 	compile_forget_told(&compiler);
 	if (compiler.failed) {
 		provider_free(provider);

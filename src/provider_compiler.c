@@ -69,13 +69,13 @@ compile_count(char *const *list)
 }
 
 #define KIND(name) (1u << TEMPLATE_##name)
-#define FIELD_KINDS (KIND(BODY_FIELD) | KIND(HEADER) | KIND(QUERY))
+#define FIELD_KINDS (KIND(BODY_FIELD) | KIND(FORM) | KIND(HEADER) | KIND(QUERY))
 #define REQUEST_KINDS                                                                            \
 	(FIELD_KINDS | KIND(KEY) | KIND(BODY) | KIND(BODYHASH) | KIND(SORTED_FORM) | KIND(URL) | \
 		KIND(PATH) | KIND(TARGET) | KIND(METHOD) | KIND(ENDPOINT))
 #define SIGNED_KINDS                                                               \
 	(REQUEST_KINDS | KIND(TIMESTAMP) | KIND(ID) | KIND(ENCODED) | KIND(ITEM) | \
-		KIND(PARAMETER) | KIND(KEY_ID))
+		KIND(PARAMETER) | KIND(KEY_ID) | KIND(RAW) | KIND(CHECKSUM))
 
 static const unsigned place_kinds[] = {
 	[PLACE_CARRIER] = FIELD_KINDS | KIND(ITEM),

@@ -77,6 +77,8 @@ part_is_signed(const struct template_part *part, const struct provider_scheme *s
 	case TEMPLATE_KEY:
 	case TEMPLATE_BODYHASH:
 	case TEMPLATE_ENCODED:
+	case TEMPLATE_FORM:
+	case TEMPLATE_RAW:
 	case TEMPLATE_SORTED_FORM:
 		if (scheme->signs_body)
 			return true;
@@ -95,6 +97,7 @@ part_is_signed(const struct template_part *part, const struct provider_scheme *s
 	case TEMPLATE_ITEM:
 	case TEMPLATE_PARAMETER:
 	case TEMPLATE_KEY_ID:
+	case TEMPLATE_CHECKSUM:
 	case TEMPLATE_DIGEST:
 	case TEMPLATE_SECRET: return false;
 	}

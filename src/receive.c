@@ -718,6 +718,14 @@ refusal_status(const struct request *request, enum outcome outcome)
 					       : outcomes[outcome].status;
 }
 
+/* Who insists on an empty body for a success (Xero) does so for a refusal. */
+static bool
+wants_no_body(const struct request *request)
+{
+	const char *body = request->endpoint->provider->success_body;
+	return body != NULL && *body == '\0';
+}
+
 /* The sender's required success where it has one, else the outcome's own words. */
 static void
 compose_answer(struct request *request, enum outcome outcome)
@@ -734,6 +742,8 @@ compose_answer(struct request *request, enum outcome outcome)
 		if (success && provider->success_body != NULL) {
 			answer->content_type = "text/plain; charset=utf-8";
 			answer->body = slice_of(provider->success_body);
+		} else if (outcome == OUTCOME_UNAUTHORIZED && wants_no_body(request)) {
+			answer->content_type = NULL;
 		} else if (success && request->endpoint->reply == CONFIG_REPLY_NONE) {
 			answer->content_type = NULL;
 		} else {

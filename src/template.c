@@ -9,6 +9,7 @@
  */
 #include "template.h"
 
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 
 #include "alloc.h"
 #include "form.h"
+#include "gzip.h"
+#include "json.h"
 
 enum argument { ARGUMENT_NONE, ARGUMENT_NEEDED };
 
@@ -48,6 +51,8 @@ static const struct reference {
 	{ "parameter", ARGUMENT_NEEDED, TEMPLATE_PARAMETER, "{parameter:NAME}" },
 	{ "key_id", ARGUMENT_NONE, TEMPLATE_KEY_ID, "{key_id}" },
 	{ "digest", ARGUMENT_NONE, TEMPLATE_DIGEST, "{digest}" },
+	{ "form", ARGUMENT_NEEDED, TEMPLATE_FORM, "{form:NAME}" },
+	{ "raw", ARGUMENT_NEEDED, TEMPLATE_RAW, "{raw:PATH}" },
 };
 
 #define REFERENCE_COUNT (sizeof references / sizeof references[0])
@@ -211,6 +216,10 @@ parse_argument(struct parser *parser, const char *text, struct template_part *pa
 	struct slice argument = slice_of(text);
 
 	if (part->kind == TEMPLATE_BODYHASH) {
+		if (slice_is(argument, "crc32:decimal")) {
+			part->kind = TEMPLATE_CHECKSUM;
+			return true;
+		}
 		if (parse_bodyhash(argument, part))
 			return true;
 		snprintf(parser->reason, REASON_SIZE,
@@ -260,6 +269,11 @@ parse_reference(struct parser *parser, struct slice inside)
 	if (inside.len > 1 && inside.data[inside.len - 1] == '?') {
 		part.optional = true;
 		inside.len--;
+	}
+	if (inside.len > 6 && memcmp(inside.data, "lower:", 6) == 0) {
+		part.lower = true;
+		inside.data += 6;
+		inside.len -= 6;
 	}
 	colon = inside.len > 0 ? memchr(inside.data, ':', inside.len) : NULL;
 	name = (struct slice){ inside.data, colon ? (size_t)(colon - inside.data) : inside.len };
@@ -572,6 +586,20 @@ expand_item(const struct template_part *part, struct message *message, struct va
 }
 
 static enum template_result
+expand_raw(const struct template_part *part, struct message *message, struct value *out)
+{
+	struct slice path = { part->text, part->text_len };
+
+	switch (json_find_raw(message_document(message), path, &out->slice)) {
+	case JSON_RAW_FOUND: return TEMPLATE_OK;
+	case JSON_RAW_REPEATED: return TEMPLATE_REPEATED;
+	case JSON_RAW_ABSENT:
+	case JSON_RAW_INVALID: break;
+	}
+	return TEMPLATE_ABSENT;
+}
+
+static enum template_result
 expand_parameter(const struct template_part *part, const struct message *message, struct value *out)
 {
 	for (size_t i = 0; i < message->parameter_count; i++) {
@@ -634,6 +662,24 @@ append_bodyhash(const struct template_part *part, const struct message *message,
 }
 
 static enum template_result
+append_form(const struct template_part *part, struct message *message, struct buf *out)
+{
+	switch (message_form_field(message, part->text, out)) {
+	case MESSAGE_FOUND: return TEMPLATE_OK;
+	case MESSAGE_ABSENT: return TEMPLATE_ABSENT;
+	case MESSAGE_REPEATED: return TEMPLATE_REPEATED;
+	}
+	return TEMPLATE_ABSENT;
+}
+
+static enum template_result
+append_checksum(const struct message *message, struct buf *out)
+{
+	return buf_appendf(out, "%" PRIu32, gzip_crc32(message->body)) ? TEMPLATE_OK
+								       : TEMPLATE_TOO_LONG;
+}
+
+static enum template_result
 append_encoded(const struct template_part *part, const struct message *message, struct buf *out)
 {
 	return text_encode(part->encoding, message->body.data, message->body.len, out)
@@ -655,6 +701,10 @@ expand_made(const struct template_part *part, struct message *message, struct bu
 		result = append_bodyhash(part, message, scratch);
 	else if (part->kind == TEMPLATE_ENCODED)
 		result = append_encoded(part, message, scratch);
+	else if (part->kind == TEMPLATE_FORM)
+		result = append_form(part, message, scratch);
+	else if (part->kind == TEMPLATE_CHECKSUM)
+		result = append_checksum(message, scratch);
 	else
 		result = append_sorted_form(message, scratch);
 	out->in_scratch = true;
@@ -684,6 +734,7 @@ expand_reference(const struct template_part *part, struct message *message, stru
 	case TEMPLATE_SECRET: return known_or_absent(message->secret, out);
 	case TEMPLATE_TARGET: return known_or_absent(message_target(message), out);
 	case TEMPLATE_ITEM: return expand_item(part, message, out);
+	case TEMPLATE_RAW: return expand_raw(part, message, out);
 	case TEMPLATE_CLAIM:
 		return leaf_text(
 			message->claims, (struct slice){ part->text, part->text_len }, out);
@@ -694,9 +745,28 @@ expand_reference(const struct template_part *part, struct message *message, stru
 	case TEMPLATE_QUERY:
 	case TEMPLATE_BODYHASH:
 	case TEMPLATE_ENCODED:
+	case TEMPLATE_FORM:
+	case TEMPLATE_CHECKSUM:
 	case TEMPLATE_SORTED_FORM: return expand_made(part, message, scratch, out);
 	}
 	return TEMPLATE_ABSENT;
+}
+
+/* The value in lower case, which lies in scratch then. */
+static enum template_result
+lower(struct buf *scratch, struct value *value)
+{
+	char *at;
+
+	if (!value->in_scratch && !buf_append_slice(scratch, value->slice))
+		return TEMPLATE_TOO_LONG;
+	value->in_scratch = true;
+	at = scratch->data + scratch->len - value->slice.len;
+	for (size_t i = 0; i < value->slice.len; i++) {
+		if (at[i] >= 'A' && at[i] <= 'Z')
+			at[i] = (char)(at[i] - 'A' + 'a');
+	}
+	return TEMPLATE_OK;
 }
 
 static enum template_result
@@ -705,6 +775,8 @@ expand_part(const struct template_part *part, struct message *message, struct bu
 {
 	enum template_result result = expand_reference(part, message, scratch, out);
 
+	if (result == TEMPLATE_OK && part->lower)
+		return lower(scratch, out);
 	if (result != TEMPLATE_ABSENT || !part->optional)
 		return result;
 	*out = (struct value){ slice_of(""), false };
@@ -730,7 +802,8 @@ read_leaves(const struct template *template, struct message *message)
 		struct slice names = { part->text, part->text_len };
 		if (part->kind == TEMPLATE_BODY_FIELD)
 			(void)message_leaves_under(message, template_first_name(part->text));
-		if (part->kind == TEMPLATE_ITEM)
+		if (part->kind == TEMPLATE_ITEM || part->kind == TEMPLATE_FORM ||
+			part->kind == TEMPLATE_RAW)
 			(void)message_leaves(message);
 		while (part->kind == TEMPLATE_KEY && names.len > 0)
 			(void)message_leaves_under(message, cut(names, '|', &names));

@@ -2,11 +2,13 @@
  *
  * Text with references in braces; "{{" and "}}" are a brace:
  *   {body}              the raw bytes           {body:PATH}  a leaf of the body
+ *   {form:NAME}         the field of a form of exactly this name, decoded
+ *   {raw:PATH}          the bytes of a JSON value as they stand in the body
  *   {header:NAME}       a request header        {query:NAME} a field of the query
  *   {key:A|B}           the first of these top-level names of the body that is there
  *   {url} {path} {method} {timestamp} {event} {id} {endpoint} {secret}
  *   {target}            path and query as sent
- *   {bodyhash:ALGORITHM:ENCODING}   e.g. {bodyhash:sha256:hex}
+ *   {bodyhash:ALGORITHM:ENCODING}   e.g. {bodyhash:sha256:hex}; and {bodyhash:crc32:decimal}
  *   {encoded:ENCODING}  the body in that encoding
  *   {sorted_form}       the form's fields sorted by name, name and value joined,
  *                       both decoded; of equal fields one (Twilio)
@@ -16,6 +18,7 @@
  *   {key_id}            which key the sender says it used
  *   {signature}         only in a scheme's format, where it is what is looked for
  *   {digest}            only in a handshake's answer
+ * {lower:…} before any of them but {body}: its ASCII letters in lower case.
  * A "?" behind the name or argument ({body:note?}, {header:X-Note?}): what is absent is empty.
  * A template over something that is absent fails, so that the next in its list
  * is tried. Absent is also a leaf that is null or an empty container, and an
@@ -60,9 +63,12 @@ enum template_kind {
 	TEMPLATE_PARAMETER,
 	TEMPLATE_KEY_ID,
 	TEMPLATE_DIGEST,
+	TEMPLATE_FORM,
+	TEMPLATE_RAW,
+	TEMPLATE_CHECKSUM,
 };
 
-#define TEMPLATE_KIND_COUNT (TEMPLATE_DIGEST + 1)
+#define TEMPLATE_KIND_COUNT (TEMPLATE_CHECKSUM + 1)
 
 /* One part, readable by signature.c, which splits formats and judges what is signed. */
 struct template_part {
@@ -74,6 +80,7 @@ struct template_part {
 	enum crypto_digest digest;   /* TEMPLATE_BODYHASH */
 	enum text_encoding encoding; /* TEMPLATE_BODYHASH, TEMPLATE_ENCODED */
 	bool optional;               /* empty when absent */
+	bool lower;                  /* in lower case */
 };
 
 struct template
