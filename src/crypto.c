@@ -21,9 +21,14 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -34,6 +39,10 @@
 
 /* More than the text of any key or certificate of these kinds. */
 #define PUBLIC_KEY_LEN_MAX (64 * 1024)
+
+/* What OpenSSL itself still verifies with. */
+#define RSA_MODULUS_LEN_MAX (16384 / 8)
+#define RSA_EXPONENT_LEN_MAX 8
 
 struct digest_facts {
 	const char *name; /* OpenSSL's */
@@ -304,27 +313,87 @@ read_pem(struct slice text)
 	return pkey;
 }
 
+/* What an ECDSA algorithm stands for. */
+struct curve {
+	const char *name;      /* OpenSSL's */
+	size_t coordinate_len; /* also of r and s */
+};
+
+/* NULL: the algorithm is not ECDSA. */
+static const struct curve *
+curve_of(enum crypto_public_algorithm algorithm)
+{
+	static const struct curve p256 = { "prime256v1", 32 };
+	static const struct curve p521 = { "secp521r1", 66 };
+
+	switch (algorithm) {
+	case CRYPTO_ECDSA_P256_SHA256:
+	case CRYPTO_ECDSA_P256_SHA256_RAW: return &p256;
+	case CRYPTO_ECDSA_P521_SHA512_RAW: return &p521;
+	case CRYPTO_ED25519:
+	case CRYPTO_RSA_SHA1:
+	case CRYPTO_RSA_SHA256:
+	case CRYPTO_RSA_SHA512:
+	case CRYPTO_RSA_PSS_SHA512: return NULL;
+	}
+	return NULL;
+}
+
+static EVP_PKEY *
+pkey_from_parameters(const char *type, OSSL_PARAM *parameters)
+{
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	EVP_PKEY *pkey = NULL;
+
+	if (context == NULL || EVP_PKEY_fromdata_init(context) != 1 ||
+		EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
+		pkey = NULL;
+	EVP_PKEY_CTX_free(context);
+	return pkey;
+}
+
+/* OpenSSL refuses a point that is not on the curve. */
+static EVP_PKEY *
+read_point(const struct curve *curve, struct slice point)
+{
+	OSSL_PARAM parameters[] = {
+		OSSL_PARAM_construct_utf8_string(
+			OSSL_PKEY_PARAM_GROUP_NAME, (char *)(uintptr_t)curve->name, 0),
+		OSSL_PARAM_construct_octet_string(
+			OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)point.data, point.len),
+		OSSL_PARAM_construct_end(),
+	};
+
+	return pkey_from_parameters("EC", parameters);
+}
+
 static EVP_PKEY *
 read_public_key(enum crypto_public_algorithm algorithm, struct slice key)
 {
+	const struct curve *curve = curve_of(algorithm);
+
 	if (key.len == 0 || key.len > PUBLIC_KEY_LEN_MAX)
 		return NULL;
 	if (algorithm == CRYPTO_ED25519 && key.len == 32)
 		return EVP_PKEY_new_raw_public_key(
 			EVP_PKEY_ED25519, NULL, (const unsigned char *)key.data, key.len);
+	/* DER begins with 0x30, and no text with a 4. */
+	if (curve != NULL && key.data[0] == POINT_CONVERSION_UNCOMPRESSED &&
+		key.len == 1 + 2 * curve->coordinate_len)
+		return read_point(curve, key);
 	if (memmem(key.data, key.len, "-----BEGIN ", 11) != NULL)
 		return read_pem(key);
 	return read_der((const unsigned char *)key.data, key.len);
 }
 
 static bool
-is_p256(const EVP_PKEY *pkey)
+is_on(const struct curve *curve, const EVP_PKEY *pkey)
 {
 	char group[64];
 
 	return EVP_PKEY_is_a(pkey, "EC") == 1 &&
 	       EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) == 1 &&
-	       strcmp(group, "prime256v1") == 0;
+	       strcmp(group, curve->name) == 0;
 }
 
 static bool
@@ -340,7 +409,9 @@ key_fits(enum crypto_public_algorithm algorithm, const EVP_PKEY *pkey)
 {
 	switch (algorithm) {
 	case CRYPTO_ED25519: return EVP_PKEY_is_a(pkey, "ED25519") == 1;
-	case CRYPTO_ECDSA_P256_SHA256: return is_p256(pkey);
+	case CRYPTO_ECDSA_P256_SHA256:
+	case CRYPTO_ECDSA_P256_SHA256_RAW:
+	case CRYPTO_ECDSA_P521_SHA512_RAW: return is_on(curve_of(algorithm), pkey);
 	case CRYPTO_RSA_SHA1: return is_rsa(pkey, 1024);
 	case CRYPTO_RSA_SHA256:
 	case CRYPTO_RSA_SHA512:
@@ -357,7 +428,9 @@ digest_name(enum crypto_public_algorithm algorithm)
 	case CRYPTO_ED25519: return NULL;
 	case CRYPTO_RSA_SHA1: return "SHA1";
 	case CRYPTO_ECDSA_P256_SHA256:
+	case CRYPTO_ECDSA_P256_SHA256_RAW:
 	case CRYPTO_RSA_SHA256: return "SHA256";
+	case CRYPTO_ECDSA_P521_SHA512_RAW:
 	case CRYPTO_RSA_SHA512:
 	case CRYPTO_RSA_PSS_SHA512: return "SHA512";
 	}
@@ -379,21 +452,60 @@ init_verifier(struct crypto_public_key *key)
 		       EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_AUTO) == 1);
 }
 
-struct crypto_public_key *
-crypto_public_key_new(enum crypto_public_algorithm algorithm, struct slice key)
+/* Takes pkey, which may be NULL. */
+static struct crypto_public_key *
+key_with(enum crypto_public_algorithm algorithm, EVP_PKEY *pkey)
 {
 	struct crypto_public_key *result = xcalloc(1, sizeof *result);
 
 	result->algorithm = algorithm;
-	if (ensure_library())
-		result->pkey = read_public_key(algorithm, key);
-	if (result->pkey == NULL || !key_fits(algorithm, result->pkey) || !init_verifier(result)) {
+	result->pkey = pkey;
+	if (pkey == NULL || !key_fits(algorithm, pkey) || !init_verifier(result)) {
 		crypto_public_key_free(result);
 		result = NULL;
 	}
 	/* A decoder that tried another format first leaves errors on success too. */
 	ERR_clear_error();
 	return result;
+}
+
+struct crypto_public_key *
+crypto_public_key_new(enum crypto_public_algorithm algorithm, struct slice key)
+{
+	return key_with(algorithm, ensure_library() ? read_public_key(algorithm, key) : NULL);
+}
+
+static EVP_PKEY *
+read_rsa(struct slice modulus, struct slice exponent)
+{
+	BIGNUM *n = BN_bin2bn((const unsigned char *)modulus.data, (int)modulus.len, NULL);
+	BIGNUM *e = BN_bin2bn((const unsigned char *)exponent.data, (int)exponent.len, NULL);
+	OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+	OSSL_PARAM *parameters = NULL;
+	EVP_PKEY *pkey = NULL;
+
+	/* With 1 as exponent everybody could sign. */
+	if (builder != NULL && n != NULL && e != NULL && BN_is_odd(e) && !BN_is_one(e) &&
+		OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
+		OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1)
+		parameters = OSSL_PARAM_BLD_to_param(builder);
+	if (parameters != NULL)
+		pkey = pkey_from_parameters("RSA", parameters);
+	OSSL_PARAM_free(parameters);
+	OSSL_PARAM_BLD_free(builder);
+	BN_free(e);
+	BN_free(n);
+	return pkey;
+}
+
+struct crypto_public_key *
+crypto_public_key_from_rsa(
+	enum crypto_public_algorithm algorithm, struct slice modulus, struct slice exponent)
+{
+	if (modulus.len == 0 || modulus.len > RSA_MODULUS_LEN_MAX || exponent.len == 0 ||
+		exponent.len > RSA_EXPONENT_LEN_MAX || !ensure_library())
+		return NULL;
+	return key_with(algorithm, read_rsa(modulus, exponent));
 }
 
 void
@@ -440,13 +552,56 @@ verify_parts(EVP_MD_CTX *context, const struct slice *parts, size_t count, struc
 		       context, (const unsigned char *)signature.data, signature.len) == 1;
 }
 
+/* DER of an ECDSA signature of at most P-521: two integers of 66 bytes, each with a zero in
+ * front, and the heads. */
+#define ECDSA_DER_MAX 160
+
+/* r and s of len bytes each to the DER that OpenSSL wants; 0: the library failed. */
+static size_t
+raw_to_der(struct slice raw, size_t len, unsigned char der[ECDSA_DER_MAX])
+{
+	const unsigned char *bytes = (const unsigned char *)raw.data;
+	BIGNUM *r = BN_bin2bn(bytes, (int)len, NULL);
+	BIGNUM *s = BN_bin2bn(bytes + len, (int)len, NULL);
+	ECDSA_SIG *signature = ECDSA_SIG_new();
+	int der_len = 0;
+
+	if (r != NULL && s != NULL && signature != NULL && ECDSA_SIG_set0(signature, r, s) == 1) {
+		r = s = NULL; /* the signature's now */
+		der_len = i2d_ECDSA_SIG(signature, NULL);
+		if (der_len > 0 && der_len <= ECDSA_DER_MAX)
+			der_len = i2d_ECDSA_SIG(signature, &der);
+		else
+			der_len = 0;
+	}
+	ECDSA_SIG_free(signature);
+	BN_free(s);
+	BN_free(r);
+	return der_len > 0 ? (size_t)der_len : 0;
+}
+
+static bool
+is_raw(enum crypto_public_algorithm algorithm)
+{
+	return algorithm == CRYPTO_ECDSA_P256_SHA256_RAW ||
+	       algorithm == CRYPTO_ECDSA_P521_SHA512_RAW;
+}
+
 bool
 crypto_verify(const struct crypto_public_key *key, const struct slice *parts, size_t count,
 	struct slice signature)
 {
+	unsigned char der[ECDSA_DER_MAX];
 	EVP_MD_CTX *context;
 	bool ok;
 
+	if (is_raw(key->algorithm)) {
+		size_t len = curve_of(key->algorithm)->coordinate_len;
+		if (signature.len != 2 * len)
+			return false;
+		signature.len = raw_to_der(signature, len, der);
+		signature.data = (const char *)der;
+	}
 	if (signature.len == 0)
 		return false;
 	context = EVP_MD_CTX_new();

@@ -53,6 +53,10 @@ enum crypto_public_algorithm {
 	CRYPTO_RSA_SHA256,
 	CRYPTO_RSA_SHA512,
 	CRYPTO_RSA_PSS_SHA512, /* salt as long as the digest, or found from the signature */
+	/* r and s behind each other, as wide as the curve's order: 64 and 132 bytes, no
+	 * others (RFC 7518 section 3.4: ES256, ES512). */
+	CRYPTO_ECDSA_P256_SHA256_RAW,
+	CRYPTO_ECDSA_P521_SHA512_RAW,
 };
 
 /* A public key to verify with. Threads may share it. */
@@ -60,12 +64,21 @@ struct crypto_public_key;
 
 /*
  * Read a public key: PEM ("-----BEGIN PUBLIC KEY-----", or a certificate), or
- * DER SubjectPublicKeyInfo, or for Ed25519 the 32 raw bytes. NULL: it is none
- * of these, or not of the algorithm's type (RSA under 2048 bits is refused,
- * but for CRYPTO_RSA_SHA1 1024 bits are allowed).
+ * DER SubjectPublicKeyInfo, or for Ed25519 the 32 raw bytes, or for ECDSA the
+ * uncompressed point (SEC 1 section 2.3.3: 4, x, y; 65 or 133 bytes). NULL: it
+ * is none of these, or not of the algorithm's type (RSA under 2048 bits is
+ * refused, but for CRYPTO_RSA_SHA1 1024 bits are allowed).
  */
 struct crypto_public_key *crypto_public_key_new(
 	enum crypto_public_algorithm algorithm, struct slice key);
+
+/*
+ * An RSA key from its two numbers, big-endian (RFC 7518 section 6.3.1). NULL: as
+ * crypto_public_key_new(), or the modulus has more than 16384 bits, or the exponent is over
+ * 64 bits or not an odd number from 3 on.
+ */
+struct crypto_public_key *crypto_public_key_from_rsa(
+	enum crypto_public_algorithm algorithm, struct slice modulus, struct slice exponent);
 void crypto_public_key_free(struct crypto_public_key *key);
 
 /* Does the signature stand over exactly the parts, one after the other? */

@@ -19,6 +19,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "crypto.h"
 #include "text.h"
@@ -789,6 +790,10 @@ key_of_another_kind_is_refused(void **state)
 		{ CRYPTO_ECDSA_P256_SHA256, p384_key },
 		{ CRYPTO_ECDSA_P256_SHA256, rsa_key },
 		{ CRYPTO_RSA_SHA1, p256_certificate },
+		{ CRYPTO_ECDSA_P256_SHA256_RAW, p384_key },
+		{ CRYPTO_ECDSA_P256_SHA256_RAW, rsa_key },
+		{ CRYPTO_ECDSA_P521_SHA512_RAW, p256_key },
+		{ CRYPTO_ECDSA_P521_SHA512_RAW, p384_key },
 		{ CRYPTO_ED25519, private_key },
 		{ CRYPTO_ED25519, "" },
 		{ CRYPTO_ED25519, bytes_31 },
@@ -803,6 +808,186 @@ key_of_another_kind_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++)
 		assert_null(crypto_public_key_new(cases[i].algorithm, slice_of(cases[i].key)));
+}
+
+/* RFC 7515 appendices A.3 and A.4: ES256 and ES512. The keys are there as JWK; here as SEC 1
+ * points, and as what Node's crypto writes of them. */
+static const char a3_data[] =
+	"eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxl"
+	"LmNvbS9pc19yb290Ijp0cnVlfQ";
+static const char a3_point[] =
+	"047fcdce2770f6c45d4183cbee6fdb4b7b580733357be9ef13bacf6e3c7bd15445c7f144cd1bbd9b"
+	"7e872cdfedb9eeb9f4b3695d6ea90b24ad8a4623288588e5ad";
+static const char a3_pem[] = "-----BEGIN PUBLIC KEY-----\n"
+			     "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEf83OJ3D2xF1Bg8vub9tLe1gHMzV7\n"
+			     "6e8Tus9uPHvRVEXH8UTNG72bfocs3+257rn0s2ldbqkLJK2KRiMohYjlrQ==\n"
+			     "-----END PUBLIC KEY-----\n";
+static const char a3_signature[] =
+	"0ed1215379636c483c2f7f155807d402a3b228033af97c7e17819ac3169ea665c50a07d38c3c70e5"
+	"d8f12daf084a5480a66590c5f293509a8f3f7f8a83a354d5";
+static const char a4_data[] = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA";
+static const char a4_point[] =
+	"0401e929050f124fc6bc55c7d5393365df9def4ab0c22cb25798f934eb04e3c6bae3701a57a7910e"
+	"9d81bf363159e8ebcb155d6349f4bdb6ccf8a94c5c59c7aac101a40034a6440e376750d2371fd1bd"
+	"c2c8f3b71d2f4ee5ea3432c815cca31560fe5d9387ec774b55838630e5cbbf5a8cbe0a91dd0064c6"
+	"999a1f6e6e67faddede4c8c8f6";
+static const char a4_pem[] = "-----BEGIN PUBLIC KEY-----\n"
+			     "MIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQB6SkFDxJPxrxVx9U5M2Xfne9KsMIs\n"
+			     "sleY+TTrBOPGuuNwGlenkQ6dgb82MVno68sVXWNJ9L22zPipTFxZx6rBAaQANKZE\n"
+			     "DjdnUNI3H9G9wsjztx0vTuXqNDLIFcyjFWD+XZOH7HdLVYOGMOXLv1qMvgqR3QBk\n"
+			     "xpmaH25uZ/rd7eTIyPY=\n"
+			     "-----END PUBLIC KEY-----\n";
+static const char a4_signature[] =
+	"01dc0c81e7abc2d1e887e975f7697ad21a7dc001d915525b2df0ff531322ef47309d93986912356c"
+	"a3d644e73e99966ac2a4f6488f8a183281df85ced1ac3fed776d006f06692c0529d0803d98285c3d"
+	"980496423c45f7c4aa51c1c74e3bc2a9107c098f2a8e8330ceee22af53cbdc9f036b9b161b496f44"
+	"4415ee90e5e894bcde3bf267";
+
+static const struct {
+	enum crypto_public_algorithm algorithm;
+	const char *data, *point, *pem, *signature;
+	size_t len; /* of r, and of s */
+} raw_vectors[] = {
+	{ CRYPTO_ECDSA_P256_SHA256_RAW, a3_data, a3_point, a3_pem, a3_signature, 32 },
+	{ CRYPTO_ECDSA_P521_SHA512_RAW, a4_data, a4_point, a4_pem, a4_signature, 66 },
+};
+
+static void
+raw_ecdsa_matches_rfc_7515(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(raw_vectors); i++) {
+		struct buf point = from_hex(raw_vectors[i].point);
+		struct buf signature = from_hex(raw_vectors[i].signature);
+		const struct slice keys[] = { buf_slice(&point), slice_of(raw_vectors[i].pem) };
+
+		for (size_t j = 0; j < COUNT_OF(keys); j++) {
+			struct crypto_public_key *key =
+				crypto_public_key_new(raw_vectors[i].algorithm, keys[j]);
+
+			assert_non_null(key);
+			assert_no_variation_verifies(
+				key, slice_of(raw_vectors[i].data), &signature);
+			assert_false(verify_one(key, slice_of("another"), buf_slice(&signature)));
+			crypto_public_key_free(key);
+		}
+		buf_free(&signature);
+		buf_free(&point);
+	}
+}
+
+/* CVE-2022-21449: zeros that verified anything. */
+static void
+raw_ecdsa_of_zeros_is_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(raw_vectors); i++) {
+		struct crypto_public_key *key = crypto_public_key_new(
+			raw_vectors[i].algorithm, slice_of(raw_vectors[i].pem));
+		struct buf signature = from_hex(raw_vectors[i].signature);
+		size_t len = raw_vectors[i].len;
+
+		memset(signature.data, 0, len);
+		assert_false(verify_one(key, slice_of(raw_vectors[i].data), buf_slice(&signature)));
+		memset(signature.data + len, 0, len);
+		assert_false(verify_one(key, slice_of(raw_vectors[i].data), buf_slice(&signature)));
+		memset(signature.data, 0xff, 2 * len);
+		assert_false(verify_one(key, slice_of(raw_vectors[i].data), buf_slice(&signature)));
+		buf_free(&signature);
+		crypto_public_key_free(key);
+	}
+}
+
+static void
+der_and_raw_ecdsa_are_not_taken_for_each_other(void **state)
+{
+	struct crypto_public_key *raw =
+		crypto_public_key_new(CRYPTO_ECDSA_P256_SHA256_RAW, slice_of(p256_key));
+	struct crypto_public_key *der =
+		crypto_public_key_new(CRYPTO_ECDSA_P256_SHA256, slice_of(a3_pem));
+	struct buf der_signature = from_hex(p256_signature);
+	struct buf raw_signature = from_hex(a3_signature);
+
+	(void)state;
+	assert_false(verify_one(raw, slice_of(message), buf_slice(&der_signature)));
+	assert_false(verify_one(der, slice_of(a3_data), buf_slice(&raw_signature)));
+	buf_free(&raw_signature);
+	buf_free(&der_signature);
+	crypto_public_key_free(der);
+	crypto_public_key_free(raw);
+}
+
+static void
+point_that_is_none_is_refused(void **state)
+{
+	struct buf p256 = from_hex(a3_point);
+	struct buf p521 = from_hex(a4_point);
+
+	(void)state;
+	assert_null(crypto_public_key_new(CRYPTO_ECDSA_P256_SHA256_RAW, buf_slice(&p521)));
+	assert_null(crypto_public_key_new(CRYPTO_ECDSA_P521_SHA512_RAW, buf_slice(&p256)));
+	assert_null(crypto_public_key_new(CRYPTO_ED25519, buf_slice(&p256)));
+	p256.data[64] ^= 1; /* not on the curve */
+	assert_null(crypto_public_key_new(CRYPTO_ECDSA_P256_SHA256_RAW, buf_slice(&p256)));
+	p256.data[64] ^= 1;
+	p256.data[0] = 3; /* compressed, and too long for that */
+	assert_null(crypto_public_key_new(CRYPTO_ECDSA_P256_SHA256_RAW, buf_slice(&p256)));
+	p256.data[0] = 4;
+	p256.len--;
+	assert_null(crypto_public_key_new(CRYPTO_ECDSA_P256_SHA256_RAW, buf_slice(&p256)));
+	memset(p521.data + 1, 0, 132); /* at infinity, if anything */
+	assert_null(crypto_public_key_new(CRYPTO_ECDSA_P521_SHA512_RAW, buf_slice(&p521)));
+	buf_free(&p521);
+	buf_free(&p256);
+}
+
+/* Of rsa_key (openssl rsa -pubin -noout -modulus). */
+static const char rsa_modulus[] =
+	"d39d93f69f0fa028a43250170d8820fa9a84c8fdd2c888c7f895d4399c6c624aa0506c1d25d730a0"
+	"44b6ab2dcf991042ac36a2e0445815aeab12b33bb0ad3f938ef87461af5f5fa368a5ac1ca524730e"
+	"5ebc4c6e36be14ddc5ace2dc87473c79e270150ef4affc428b71aeadcabaf4aa9006760b91e1adb4"
+	"abad9d06d8ff67dd6629d7deb340fb8b786a26166bf7ae00cfde2b0beb9935e757a8df8a5d502abd"
+	"d614df67894b5210da7b441f0bb3d38759035ff17109ca7a54783716c2a38a54ead86282841ddb89"
+	"1b7bdd9c20a7650a2fd7e2a58bafc0ceae2d9c2d258ce87bd358df225eafd7257a5350f3755a0e91"
+	"a6a1219f14596b5bb88fae6bfc87764d";
+
+static void
+rsa_key_may_be_its_two_numbers(void **state)
+{
+	struct buf modulus = from_hex(rsa_modulus), signature = from_hex(rsa_sha256_signature);
+	static const struct {
+		struct slice exponent;
+		bool fits;
+	} cases[] = {
+		{ { "\1\0\1", 3 }, true },
+		{ { "\0\1\0\1", 4 }, true },
+		{ { "\1", 1 }, false }, /* would verify anything */
+		{ { "\0", 1 }, false },
+		{ { "\2", 1 }, false },
+		{ { "", 0 }, false },
+		{ { "\1\0\0\0\0\0\0\0\1", 9 }, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct crypto_public_key *key = crypto_public_key_from_rsa(
+			CRYPTO_RSA_SHA256, buf_slice(&modulus), cases[i].exponent);
+
+		assert_int_equal(key != NULL, cases[i].fits);
+		if (key != NULL)
+			assert_true(verify_one(key, slice_of(message), buf_slice(&signature)));
+		crypto_public_key_free(key);
+	}
+	assert_null(
+		crypto_public_key_from_rsa(CRYPTO_ED25519, buf_slice(&modulus), cases[0].exponent));
+	modulus.len = 128; /* 1024 bits */
+	assert_null(crypto_public_key_from_rsa(
+		CRYPTO_RSA_SHA256, buf_slice(&modulus), cases[0].exponent));
+	modulus.len = 0;
+	assert_null(crypto_public_key_from_rsa(
+		CRYPTO_RSA_SHA256, buf_slice(&modulus), cases[0].exponent));
+	buf_free(&signature);
+	buf_free(&modulus);
 }
 
 static void
@@ -850,6 +1035,11 @@ main(void)
 		cmocka_unit_test(second_spelling_of_an_ed25519_signature_is_refused),
 		cmocka_unit_test(ed25519_key_may_be_der),
 		cmocka_unit_test(key_of_another_kind_is_refused),
+		cmocka_unit_test(raw_ecdsa_matches_rfc_7515),
+		cmocka_unit_test(raw_ecdsa_of_zeros_is_refused),
+		cmocka_unit_test(der_and_raw_ecdsa_are_not_taken_for_each_other),
+		cmocka_unit_test(point_that_is_none_is_refused),
+		cmocka_unit_test(rsa_key_may_be_its_two_numbers),
 		cmocka_unit_test(oversized_key_text_is_refused),
 		cmocka_unit_test(freeing_nothing_is_allowed),
 	};
