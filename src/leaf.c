@@ -435,6 +435,16 @@ leaves_has_key(const struct leaves *leaves, struct slice name)
 	return false;
 }
 
+bool
+leaves_has_repeated_name(const struct leaves *leaves)
+{
+	for (uint32_t i = 0; i < node_count(leaves); i++) {
+		if (node_at(leaves, i)->replaced)
+			return true;
+	}
+	return false;
+}
+
 /* The first leaf at or behind index that nothing replaces; the number of nodes when there is none. */
 static uint32_t
 next_leaf(const struct leaves *leaves, uint32_t index)

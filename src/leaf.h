@@ -63,6 +63,10 @@ bool leaves_find(const struct leaves *leaves, struct slice path, struct leaf *ou
 /* Is there a member (leaf or container) of that name at the top of the document? */
 bool leaves_has_key(const struct leaves *leaves, struct slice name);
 
+/* Does any object of the document, at whatever depth, have two members of one name? For
+ * texts that two readers must not understand differently (RFC 7515 section 4). */
+bool leaves_has_repeated_name(const struct leaves *leaves);
+
 /*
  * The leaves in document order. *cursor starts at 0; path (a caller's buffer,
  * cleared at the start of a walk) and out are filled. Between two calls the
