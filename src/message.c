@@ -277,6 +277,16 @@ message_path(const struct message *message)
 }
 
 struct slice
+message_target(const struct message *message)
+{
+	struct slice target = request_target(message);
+
+	if (target.len > 0 && target.data[0] == '?')
+		return (struct slice){ NULL, 0 };
+	return target.data == NULL || target.len > 0 ? target : slice_of("/");
+}
+
+struct slice
 message_query(const struct message *message)
 {
 	struct slice target = request_target(message);
