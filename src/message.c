@@ -406,14 +406,6 @@ request_target(const struct message *message)
 }
 
 struct slice
-message_target(const struct message *message)
-{
-	struct slice target = request_target(message);
-
-	return target.data != NULL && target.len == 0 ? slice_of("/") : target;
-}
-
-struct slice
 message_path(const struct message *message)
 {
 	struct slice target = request_target(message);
@@ -423,6 +415,16 @@ message_path(const struct message *message)
 	target.len = strcspn(target.data, "?");
 	/* An absolute form may end behind the host; its path is "/" (RFC 9110 4.2.3). */
 	return target.len > 0 ? target : slice_of("/");
+}
+
+struct slice
+message_target(const struct message *message)
+{
+	struct slice target = request_target(message);
+
+	if (target.len > 0 && target.data[0] == '?')
+		return (struct slice){ NULL, 0 };
+	return target.data == NULL || target.len > 0 ? target : slice_of("/");
 }
 
 struct slice

@@ -148,7 +148,11 @@ const char *message_url(struct message *message);
  * data NULL without a REQUEST_URI, since all other variables hold it decoded. */
 struct slice message_path(const struct message *message);
 
-/* Path and query as sent, the "request target" of RFC 9112 section 3.2; data NULL without a REQUEST_URI. */
+/*
+ * Path and query as sent, with the "?" (REQUEST_URI, also in its absolute form).
+ * data NULL without a REQUEST_URI, or when an absolute form has a query and no
+ * path: the "/" that belongs between them lies nowhere.
+ */
 struct slice message_target(const struct message *message);
 
 /* The raw query string, from REQUEST_URI when there is one (lighttpd rewrites

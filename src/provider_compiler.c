@@ -75,7 +75,7 @@ compile_count(char *const *list)
 		KIND(PATH) | KIND(TARGET) | KIND(METHOD) | KIND(ENDPOINT))
 #define SIGNED_KINDS                                                               \
 	(REQUEST_KINDS | KIND(TIMESTAMP) | KIND(ID) | KIND(ENCODED) | KIND(ITEM) | \
-		KIND(PARAMETER) | KIND(KEY_ID) | KIND(RAW) | KIND(CHECKSUM))
+		KIND(PARAMETER) | KIND(KEY_ID) | KIND(RAW) | KIND(CHECKSUM) | KIND(CANONICAL))
 
 static const unsigned place_kinds[] = {
 	[PLACE_CARRIER] = FIELD_KINDS | KIND(ITEM),

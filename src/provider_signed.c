@@ -98,6 +98,7 @@ part_is_signed(const struct template_part *part, const struct provider_scheme *s
 	case TEMPLATE_PARAMETER:
 	case TEMPLATE_KEY_ID:
 	case TEMPLATE_CHECKSUM:
+	case TEMPLATE_CANONICAL:
 	case TEMPLATE_DIGEST:
 	case TEMPLATE_SECRET: return false;
 	}
@@ -129,6 +130,11 @@ scheme_signs_ids(const struct provider_scheme *scheme, const struct provider *pr
 static bool
 text_binds_body(const struct template *signs)
 {
+	for (size_t i = 0; i < signs->count; i++) {
+		if (signs->parts[i].kind == TEMPLATE_CANONICAL &&
+			signs->parts[i].canonical->signs_body)
+			return true;
+	}
 	return template_refers(signs, TEMPLATE_BODY) || template_refers(signs, TEMPLATE_BODYHASH) ||
 	       template_refers(signs, TEMPLATE_ENCODED);
 }

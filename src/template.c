@@ -53,6 +53,7 @@ static const struct reference {
 	{ "digest", ARGUMENT_NONE, TEMPLATE_DIGEST, "{digest}" },
 	{ "form", ARGUMENT_NEEDED, TEMPLATE_FORM, "{form:NAME}" },
 	{ "raw", ARGUMENT_NEEDED, TEMPLATE_RAW, "{raw:PATH}" },
+	{ "canonical", ARGUMENT_NEEDED, TEMPLATE_CANONICAL, "{canonical:NAME}" },
 };
 
 #define REFERENCE_COUNT (sizeof references / sizeof references[0])
@@ -208,6 +209,18 @@ parse_bodyhash(struct slice argument, struct template_part *part)
 	       template_encoding_named(encoding, &part->encoding);
 }
 
+static void
+unknown_canonical(struct parser *parser, const char *name)
+{
+	const struct canonical_form *form;
+	size_t used = (size_t)snprintf(
+		parser->reason, REASON_SIZE, "there is no form {canonical:%.30s}: known are", name);
+
+	for (size_t i = 0; (form = canonical_at(i)) != NULL && used < REASON_SIZE; i++)
+		used += (size_t)snprintf(
+			parser->reason + used, REASON_SIZE - used, " %s", form->name);
+}
+
 /* Fill in what the part's kind needs of its argument, which is text (a whole
  * C string); nothing is allocated on false. */
 static bool
@@ -237,6 +250,12 @@ parse_argument(struct parser *parser, const char *text, struct template_part *pa
 			"base64url",
 			text);
 		return false;
+	}
+	if (part->kind == TEMPLATE_CANONICAL) {
+		part->canonical = canonical_find(argument);
+		if (part->canonical == NULL)
+			unknown_canonical(parser, text);
+		return part->canonical != NULL;
 	}
 	if (part->kind == TEMPLATE_HEADER) {
 		if (!is_header_name(argument)) {
@@ -673,6 +692,18 @@ append_form(const struct template_part *part, struct message *message, struct bu
 }
 
 static enum template_result
+append_canonical(const struct template_part *part, struct message *message, struct buf *out)
+{
+	switch (part->canonical->append(message, out)) {
+	case CANONICAL_OK: return TEMPLATE_OK;
+	case CANONICAL_ABSENT: return TEMPLATE_ABSENT;
+	case CANONICAL_REPEATED: return TEMPLATE_REPEATED;
+	case CANONICAL_TOO_LONG: return TEMPLATE_TOO_LONG;
+	}
+	return TEMPLATE_ABSENT;
+}
+
+static enum template_result
 append_checksum(const struct message *message, struct buf *out)
 {
 	return buf_appendf(out, "%" PRIu32, gzip_crc32(message->body)) ? TEMPLATE_OK
@@ -705,6 +736,8 @@ expand_made(const struct template_part *part, struct message *message, struct bu
 		result = append_form(part, message, scratch);
 	else if (part->kind == TEMPLATE_CHECKSUM)
 		result = append_checksum(message, scratch);
+	else if (part->kind == TEMPLATE_CANONICAL)
+		result = append_canonical(part, message, scratch);
 	else
 		result = append_sorted_form(message, scratch);
 	out->in_scratch = true;
@@ -747,6 +780,7 @@ expand_reference(const struct template_part *part, struct message *message, stru
 	case TEMPLATE_ENCODED:
 	case TEMPLATE_FORM:
 	case TEMPLATE_CHECKSUM:
+	case TEMPLATE_CANONICAL:
 	case TEMPLATE_SORTED_FORM: return expand_made(part, message, scratch, out);
 	}
 	return TEMPLATE_ABSENT;
@@ -803,7 +837,7 @@ read_leaves(const struct template *template, struct message *message)
 		if (part->kind == TEMPLATE_BODY_FIELD)
 			(void)message_leaves_under(message, template_first_name(part->text));
 		if (part->kind == TEMPLATE_ITEM || part->kind == TEMPLATE_FORM ||
-			part->kind == TEMPLATE_RAW)
+			part->kind == TEMPLATE_RAW || part->kind == TEMPLATE_CANONICAL)
 			(void)message_leaves(message);
 		while (part->kind == TEMPLATE_KEY && names.len > 0)
 			(void)message_leaves_under(message, cut(names, '|', &names));

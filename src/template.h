@@ -12,6 +12,7 @@
  *   {encoded:ENCODING}  the body in that encoding
  *   {sorted_form}       the form's fields sorted by name, name and value joined,
  *                       both decoded; of equal fields one (Twilio)
+ *   {canonical:NAME}    a form of the request that no template can put together (canonical.h)
  *   {item:PATH}         a leaf of the element at hand, in a scheme with each
  *   {claim:NAME}        of the JSON web token that was found right
  *   {parameter:NAME}    what the endpoint says for it
@@ -32,6 +33,7 @@
 #include <stddef.h>
 
 #include "buf.h"
+#include "canonical.h"
 #include "crypto.h"
 #include "message.h"
 #include "text.h"
@@ -66,9 +68,10 @@ enum template_kind {
 	TEMPLATE_FORM,
 	TEMPLATE_RAW,
 	TEMPLATE_CHECKSUM,
+	TEMPLATE_CANONICAL,
 };
 
-#define TEMPLATE_KIND_COUNT (TEMPLATE_CHECKSUM + 1)
+#define TEMPLATE_KIND_COUNT (TEMPLATE_CANONICAL + 1)
 
 /* One part, readable by signature.c, which splits formats and judges what is signed. */
 struct template_part {
@@ -77,10 +80,11 @@ struct template_part {
 	char *header;   /* TEMPLATE_HEADER: the header's name as written */
 	char *variable; /* TEMPLATE_HEADER: its variable's name */
 	size_t text_len;
-	enum crypto_digest digest;   /* TEMPLATE_BODYHASH */
-	enum text_encoding encoding; /* TEMPLATE_BODYHASH, TEMPLATE_ENCODED */
-	bool optional;               /* empty when absent */
-	bool lower;                  /* in lower case */
+	const struct canonical_form *canonical; /* TEMPLATE_CANONICAL */
+	enum crypto_digest digest;              /* TEMPLATE_BODYHASH */
+	enum text_encoding encoding;            /* TEMPLATE_BODYHASH, TEMPLATE_ENCODED */
+	bool optional;                          /* empty when absent */
+	bool lower;                             /* in lower case */
 };
 
 struct template

@@ -389,6 +389,45 @@ walk_may_start_again_with_the_same_path(void **state)
 	leaves_free(leaves);
 }
 
+static void
+repeated_name_is_noticed_at_any_depth(void **state)
+{
+	static const struct {
+		const char *notation;
+		bool repeated;
+	} rows[] = {
+		{ "{ }", false },
+		{ "s", false },
+		{ "{ a: 1 b: 2 A: 3 }", false },
+		{ "{ a: 1 b: 2 a: 1 }", true },
+		{ "{ a: { x: 1 } b: { x: 1 } }", false },
+		{ "{ a: { x: 1 y: 2 x: n } }", true },
+		{ "[ 1 1 { a: 1 } { a: 1 } ]", false },
+		{ "[ { } [ { b: 1 b: { } } ] ]", true },
+		{ "{ a: { } a: { } }", true },
+	};
+	struct leaves *many = leaves_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct leaves *leaves = built(rows[i].notation);
+
+		assert_int_equal(leaves_has_repeated_name(leaves), rows[i].repeated);
+		leaves_free(leaves);
+	}
+	/* More than are compared with each other. */
+	assert_true(leaves_open(many, LEAF_OBJECT, NOTHING));
+	for (int i = 0; i < 100; i++) {
+		char name[8];
+
+		snprintf(name, sizeof name, "%d", i % 99);
+		assert_true(leaves_add(many, LEAF_NULL, slice_of(name), NOTHING));
+	}
+	assert_true(leaves_close(many));
+	assert_true(leaves_has_repeated_name(many));
+	leaves_free(many);
+}
+
 int
 main(void)
 {
@@ -405,6 +444,7 @@ main(void)
 		cmocka_unit_test(leaf_whose_path_does_not_fit_is_told_from_the_end),
 		cmocka_unit_test(empty_tree_holds_nothing),
 		cmocka_unit_test(walk_may_start_again_with_the_same_path),
+		cmocka_unit_test(repeated_name_is_noticed_at_any_depth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -482,12 +482,41 @@ url_over_the_limit_is_not_known(void **state)
 	message_free(&message);
 }
 
+static void
+target_is_path_and_query_as_sent(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "REQUEST_URI=/a%20b?c=%64?e", "/a%20b?c=%64?e" },
+		{ "REQUEST_URI=/", "/" },
+		{ "REQUEST_URI=http://h/a?b", "/a?b" },
+		{ "REQUEST_URI=http://h", "/" },
+		{ "REQUEST_URI=http://h?b", NULL },
+		{ "REQUEST_URI=*", "*" },
+		{ "REQUEST_URI=", NULL },
+		{ "PATH_INFO=/a", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const char *variables[] = { rows[i][0], NULL };
+		struct message message = message_with(variables, "");
+		struct slice target = message_target(&message);
+
+		if (rows[i][1] == NULL)
+			assert_null(target.data);
+		else
+			assert_true(slice_is(target, rows[i][1]));
+		message_free(&message);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(variable_is_found_by_its_whole_name),
 		cmocka_unit_test(message_without_variables_has_none),
+		cmocka_unit_test(target_is_path_and_query_as_sent),
 		cmocka_unit_test(header_is_found_absent_or_repeated),
 		cmocka_unit_test(content_type_header_is_read_from_its_own_variable),
 		cmocka_unit_test(header_name_becomes_a_variable),
