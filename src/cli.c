@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "text.h"
+
 int
 cli_usage(const struct cli_command *command, const char *format, ...)
 {
@@ -128,4 +131,32 @@ out:
 	if (fd >= 0 && !standard)
 		close(fd);
 	return got == 0;
+}
+
+const struct config_endpoint *
+cli_find_endpoint(const struct config *config, const char *name)
+{
+	const struct config_endpoint *endpoint = config_find(config, slice_of(name));
+	if (endpoint == NULL)
+		fprintf(stderr, "hookcgi: %s has no endpoint \"%s\"\n", config->path, name);
+	else if (endpoint->unusable != NULL)
+		fprintf(stderr, "hookcgi: endpoint %s cannot be used: %s\n", name,
+			endpoint->unusable);
+	else
+		return endpoint;
+	return NULL;
+}
+
+bool
+cli_time(const char *given, int64_t *ms_out)
+{
+	uint64_t seconds;
+	if (given != NULL) {
+		if (!text_parse_number(slice_of(given), 253402300799u, &seconds))
+			return false;
+		*ms_out = (int64_t)seconds * 1000;
+		return true;
+	}
+	*ms_out = clock_wall_ms();
+	return true;
 }

@@ -38,6 +38,7 @@ extern const struct cli_command cli_provider;
 extern const struct cli_command cli_secret;
 extern const struct cli_command cli_sign;
 extern const struct cli_command cli_send;
+extern const struct cli_command cli_explain;
 extern const struct cli_command cli_get;
 
 /* Print what is wrong with the call and the usage line to standard error; returns CLI_USAGE. */
@@ -56,6 +57,13 @@ int cli_options(const struct cli_command *command, int argc, char **argv,
 /* Load the configuration and print its faults to standard error; NULL when it cannot be used.
  * only: as config_load(). */
 struct config *cli_load_config(const char *given, const char *only);
+
+/* The endpoint of that name when it can be used; NULL and a line on standard error. */
+const struct config_endpoint *cli_find_endpoint(const struct config *config, const char *name);
+
+/* The time given in seconds since 1970, else now, in milliseconds. false: it is not a number of
+ * seconds in a year of four digits. */
+bool cli_time(const char *given, int64_t *ms_out);
 
 /* Read a file, or standard input for NULL and "-", up to max bytes. false: a line was printed. */
 bool cli_read(const char *path, size_t max, struct buf *out);

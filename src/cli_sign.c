@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "alloc.h"
-#include "clock.h"
 #include "endpoint.h"
 #include "run.h"
 #include "sign.h"
@@ -57,21 +56,6 @@ signing_free(struct signing *signing)
 	config_free(signing->config);
 }
 
-/* The endpoint, ready to sign for; NULL and a line on standard error. */
-static const struct config_endpoint *
-find_endpoint(const struct config *config, const char *name)
-{
-	const struct config_endpoint *endpoint = config_find(config, slice_of(name));
-	if (endpoint == NULL)
-		fprintf(stderr, "hookcgi: %s has no endpoint \"%s\"\n", config->path, name);
-	else if (endpoint->unusable != NULL)
-		fprintf(stderr, "hookcgi: endpoint %s cannot be used: %s\n", name,
-			endpoint->unusable);
-	else
-		return endpoint;
-	return NULL;
-}
-
 /* JSON unless it does not look like it, as message_body() looks at it. */
 static const char *
 guess_type(struct slice body)
@@ -110,21 +94,6 @@ make_headers(struct signing *signing, const char **values)
 	return true;
 }
 
-/* The time given, else now. false: it is not a number of seconds in a year of four digits. */
-static bool
-choose_time(const char *given, int64_t *out)
-{
-	uint64_t seconds;
-	if (given != NULL) {
-		if (!text_parse_number(slice_of(given), 253402300799u, &seconds))
-			return false;
-		*out = (int64_t)seconds * 1000;
-		return true;
-	}
-	*out = clock_wall_ms();
-	return true;
-}
-
 /* From the words of the command line to a signed request. Returns CLI_DONE or the exit code. */
 static int
 sign(const struct cli_command *command, int argc, char **argv, const char *config,
@@ -139,7 +108,7 @@ sign(const struct cli_command *command, int argc, char **argv, const char *confi
 	if (command == &cli_send && values[OPTION_URL] == NULL)
 		return cli_usage(command, "send needs --url URL");
 
-	if (!choose_time(values[OPTION_TIME], &out->time_ms))
+	if (!cli_time(values[OPTION_TIME], &out->time_ms))
 		return cli_usage(command, "--time=%s is not a number of seconds since 1970",
 			values[OPTION_TIME]);
 
@@ -147,7 +116,7 @@ sign(const struct cli_command *command, int argc, char **argv, const char *confi
 	out->config = cli_load_config(config, argv[1]);
 	if (out->config == NULL)
 		return CLI_CONFIG;
-	out->endpoint = find_endpoint(out->config, argv[1]);
+	out->endpoint = cli_find_endpoint(out->config, argv[1]);
 	if (out->endpoint == NULL ||
 		!cli_read(count == 2 ? argv[2] : NULL, out->endpoint->body_limit, &out->body))
 		return CLI_NO;

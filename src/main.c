@@ -27,6 +27,7 @@ static const struct cli_command *const commands[] = {
 	&cli_secret,
 	&cli_sign,
 	&cli_send,
+	&cli_explain,
 	&cli_get,
 };
 

@@ -718,10 +718,12 @@ check_window(const struct check *check, int64_t time_ms)
 
 	if (scheme->timestamp_format == TEXT_TIME_S || scheme->timestamp_format == TEXT_TIME_HTTP)
 		now_ms -= now_ms % 1000;
-	note(check, "the time is %lld s %s, taken is %lld s back and %lld s ahead (-1: any)",
-		(long long)llabs(now_ms - time_ms) / 1000, time_ms > now_ms ? "ahead" : "ago",
-		(long long)(scheme->tolerance_ms >= 0 ? scheme->tolerance_ms / 1000 : -1),
-		(long long)(scheme->future_ms >= 0 ? scheme->future_ms / 1000 : -1));
+	note(check, "the time is %lld s %s", (long long)llabs(now_ms - time_ms) / 1000,
+		time_ms > now_ms ? "ahead" : "ago");
+	if (scheme->tolerance_ms >= 0)
+		note(check, "at most %lld s ago is taken", (long long)scheme->tolerance_ms / 1000);
+	if (scheme->future_ms >= 0)
+		note(check, "at most %lld s ahead is taken", (long long)scheme->future_ms / 1000);
 	if (scheme->tolerance_ms >= 0 && time_ms < now_ms - scheme->tolerance_ms)
 		return SIGNATURE_EXPIRED;
 	if (scheme->future_ms >= 0 && time_ms > now_ms + scheme->future_ms)

@@ -16,7 +16,7 @@ tally wake intake envelope
 key signature sign handshake run runner attempt handler http http_exchange responder listen
 service receive worker
 endpoint cli cli_ledger
-cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_get
+cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_explain cli_get
 cli_list cli_show cli_replay cli_refused cli_stats cli_prune
 main"
 
