@@ -46,7 +46,8 @@ struct provider_requirement {
 
 /* One whole way to sign. A provider has one, and more where variants are given. */
 struct provider_scheme {
-	char *label; /* "main" or the variant's name, for logs */
+	char *label;           /* "main" or the variant's name, for logs */
+	const char *algorithm; /* as files name it, for people */
 	enum provider_method method;
 	enum crypto_digest digest;
 	enum crypto_public_algorithm public_algorithm;

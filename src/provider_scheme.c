@@ -582,6 +582,7 @@ compile_scheme(struct compiler *compiler, const struct provider_scheme_options *
 	const struct algorithm *algorithm = compile_algorithm(compiler, options->algorithm);
 
 	scheme->label = xstrdup(label);
+	scheme->algorithm = algorithm->name;
 	scheme->method = algorithm->method;
 	scheme->digest = algorithm->digest;
 	scheme->public_algorithm = algorithm->public_algorithm;
