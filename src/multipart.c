@@ -1,10 +1,9 @@
 /* multipart.c - a multipart/form-data body becomes leaves
  *
- * The body is first cut at its boundaries into at most MULTIPART_PARTS_MAX parts, in one pass
- * of memmem(3); each search begins where the last one ended. Then each part's
- * headers are read, and their decoded parameters put into one buffer whose
- * size is known beforehand, so that slices into it stay. Fields borrow their values from the body;
- * how names nest is form.c's.
+ * The body is first cut at its boundaries into at most MULTIPART_PARTS_MAX parts, in one pass of
+ * memmem(3): each search begins where the last one ended. Then each part's headers are read, and
+ * their decoded parameters put into one buffer whose size is known beforehand, so that slices
+ * into it stay. Fields borrow their values from the body; how names nest is form.c's.
  */
 #include "multipart.h"
 
@@ -303,7 +302,7 @@ read_boundary_line(struct slice body, size_t *at)
 	return LINE_OPENS;
 }
 
-/* Note the part between at, where its boundary line ends, and end, and split it at the empty line. */
+/* Note the part between at, where its boundary line ends, and end; split it at the empty line. */
 static enum multipart_result
 add_part(struct multipart *multipart, struct slice body, size_t at, size_t end)
 {
