@@ -391,8 +391,8 @@ choose_input(const struct handler_event *event, struct buf *made, struct slice *
 		*out = message_document(message);
 		return true;
 	}
-	/* JSON can need six bytes for one ("\u0001"), and quotes and commas besides; a file's part is
-	 * longer than what is told of it. */
+	/* JSON can need six bytes for one ("\u0001"), and quotes and commas besides; a file's part
+	 * is longer than what is told of it. */
 	buf_init(made, 8 * message->body.len + 1024);
 	if (!leaves_write_json(message_leaves(message), made))
 		return false;

@@ -43,10 +43,10 @@ enum json_raw {
 };
 
 /*
- * The bytes of the value at path, exactly as they stand in text (borrowed): a string with its quotes
- * and escapes, a number as sent, a container from bracket to bracket. path as in
- * leaves_find(), but it leads to containers as well; "" is the whole value. For schemes that sign a
- * part of the document before it was parsed and written again. The whole text is judged.
+ * The bytes of the value at path, exactly as they stand in text (borrowed): a string with its
+ * quotes and escapes, a number as sent, a container from bracket to bracket. path as in
+ * leaves_find(), but it leads to containers as well; "" is the whole value. For schemes that
+ * sign a part of the document as it was written. The whole text is judged.
  * JSON_RAW_REPEATED: at some step more than one member leads there, by the same name or by
  * names with dots, so that readers could differ on which is meant.
  * out: filled on JSON_RAW_FOUND only.

@@ -75,8 +75,8 @@ void message_init(struct message *message, char *const *variables, struct slice 
 void message_free(struct message *message);
 
 /*
- * Put another body in its place (the uncompressed one). What was read of the old one is forgotten, with
- * what was borrowed from it, and timestamp and key_id, which may be.
+ * Put another body in its place (the uncompressed one). What was read of the old one is
+ * forgotten, with what was borrowed from it, and timestamp and key_id, which may be.
  */
 void message_set_body(struct message *message, struct slice body);
 
@@ -119,9 +119,9 @@ enum message_body message_body(struct message *message);
 struct slice message_document(struct message *message);
 
 /*
- * Append to out the field of a form or multipart body that has exactly this name, decoded, also when
- * document names it. MESSAGE_ABSENT: the body is neither, cannot be read, has no such field or has a file
- * there; or the value is no text (see form.h), or out is full. *out is
+ * Append to out the field of a form or multipart body that has exactly this name, decoded,
+ * also when document names it. MESSAGE_ABSENT: the body is neither, cannot be read, has no
+ * such field or a file there; or the value is no text (see form.h), or out is full. *out is
  * changed on MESSAGE_FOUND only.
  */
 enum message_found message_form_field(struct message *message, const char *name, struct buf *out)

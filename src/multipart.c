@@ -1,10 +1,9 @@
 /* multipart.c - a multipart/form-data body becomes leaves
  *
- * The body is first cut at its boundaries into at most MULTIPART_PARTS_MAX parts, in one pass
- * of memmem(3); each search begins where the last one ended. Then each part's
- * headers are read, and their decoded parameters put into one buffer whose
- * size is known beforehand, so that slices into it stay. Fields borrow their values from the body;
- * how names nest is form.c's.
+ * The body is first cut at its boundaries into at most MULTIPART_PARTS_MAX parts, in one pass of
+ * memmem(3): each search begins where the last one ended. Then each part's headers are read, and
+ * their decoded parameters put into one buffer whose size is known beforehand, so that slices
+ * into it stay. Fields borrow their values from the body; how names nest is form.c's.
  */
 #include "multipart.h"
 
@@ -232,6 +231,38 @@ decode(struct multipart *multipart, const struct parameter *parameter)
 	return (struct slice){ out->data + before, out->len - before };
 }
 
+/* Append what a value of RFC 8187 stands for, UTF-8'language'%C3%A9, for which there is room. false:
+ * it is none, or not UTF-8, or holds a NUL. */
+static bool
+decode_extended(struct multipart *multipart, struct slice text, struct slice *out)
+{
+	static const char charset[] = "UTF-8'";
+	struct buf *decoded = &multipart->decoded;
+	size_t before = decoded->len;
+	const char *quote;
+
+	if (text.len < sizeof charset - 1 ||
+		strncasecmp(text.data, charset, sizeof charset - 1) != 0)
+		return false;
+	text = slice_from(text, sizeof charset - 1);
+	quote = text.len > 0 ? memchr(text.data, '\'', text.len) : NULL;
+	if (quote == NULL)
+		return false;
+	text = slice_from(text, (size_t)(quote - text.data) + 1);
+	while (text.len > 0) {
+		int high = text.len > 2 ? text_hex_value(text.data[1]) : -1;
+		int low = text.len > 2 ? text_hex_value(text.data[2]) : -1;
+		bool escaped = text.data[0] == '%';
+
+		if (escaped && (high < 0 || low < 0 || (high == 0 && low == 0)))
+			return false;
+		decoded->data[decoded->len++] = escaped ? (char)(high << 4 | low) : text.data[0];
+		text = slice_from(text, escaped ? 3 : 1);
+	}
+	*out = (struct slice){ decoded->data + before, decoded->len - before };
+	return text_is_utf8(*out);
+}
+
 /* The boundary */
 
 static bool
@@ -303,7 +334,7 @@ read_boundary_line(struct slice body, size_t *at)
 	return LINE_OPENS;
 }
 
-/* Note the part between at, where its boundary line ends, and end, and split it at the empty line. */
+/* Note the part between at, where its boundary line ends, and end; split it at the empty line. */
 static enum multipart_result
 add_part(struct multipart *multipart, struct slice body, size_t at, size_t end)
 {
@@ -366,6 +397,7 @@ cut_parts(struct multipart *multipart, struct slice body)
 static enum multipart_result
 read_disposition(struct multipart *multipart, struct part *part, struct slice value, size_t at)
 {
+	struct slice extended = { NULL, 0 };
 	struct parameter parameter;
 	struct slice kind;
 	enum taken taken;
@@ -386,13 +418,19 @@ read_disposition(struct multipart *multipart, struct part *part, struct slice va
 			part->filename = decode(multipart, &parameter);
 			part->is_file = true;
 		} else if (name_is(parameter.name, "filename*")) {
-			return refuse(multipart, at, "filename*, which RFC 7578 forbids");
+			if (extended.data != NULL)
+				return refuse(multipart, at, "filename* twice");
+			extended = parameter.value;
 		}
 	}
 	if (taken == TAKEN_INVALID)
 		return refuse(multipart, at, "Content-Disposition cannot be read");
 	if (part->name.data == NULL)
 		return refuse(multipart, at, "Content-Disposition without a name");
+	if (extended.data != NULL && !part->is_file &&
+		!decode_extended(multipart, extended, &part->filename))
+		return refuse(multipart, at, "a filename* that cannot be read");
+	part->is_file = part->is_file || extended.data != NULL;
 	return MULTIPART_OK;
 }
 

@@ -13,7 +13,8 @@
  * closing boundary is passed over. In quoted parameters both ways to write a quote are read: \"
  * (RFC 9110 5.6.4; a backslash in front of anything but " and \ is a letter, as in the file names
  * of Windows) and %22, with %0D and %0A, as browsers do (HTML, "multipart form data").
- * filename* (RFC 8187), which RFC 7578 4.2 forbids, is refused: of two names one would be wrong.
+ * filename* (RFC 8187) is forbidden by RFC 7578 4.2 and sent all the same, by .NET beside
+ * filename: it counts where it stands alone, and then must be UTF-8.
  */
 #ifndef HOOKCGI_MULTIPART_H
 #define HOOKCGI_MULTIPART_H

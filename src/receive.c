@@ -213,8 +213,8 @@ uncompress(struct request *request)
 	return OUTCOME_ACCEPTED;
 }
 
-/* A compressed body is refused as it is, unless the provider is known to compress: what is signed are
- * the bytes, whichever they are, and a bomb is not ours to defuse. */
+/* A compressed body is refused as it is, unless the provider is known to compress: what is signed
+ * are the bytes, whichever those are, and a bomb is not ours to defuse. */
 static enum outcome
 take_encoded(struct request *request)
 {

@@ -20,7 +20,7 @@
 #define HELLO "1f8b0800000000000203cb48cdc9c9d75100009956ea1107000000"
 #define WORLD "1f8b08000000000002032bcf2fca49e10200a86138dd06000000"
 #define NOTHING "1f8b080000000000020303000000000000000000"
-/* HELLO under a header with every optional field (RFC 1952 2.3.1), put together with Python's zlib. */
+/* HELLO under a header with every optional field (RFC 1952 2.3.1), put together in Python. */
 #define ALL_FIELDS                                                                                 \
 	"1f8b081e00000000020303006162636e616d6500636f6d6d656e7400f507cb48cdc9c9d75100009956ea1107" \
 	"000000"

@@ -156,6 +156,14 @@ parts_become_leaves(void **state)
 			"{\"f\":{\"filename\":\"\",\"type\":\"application/octet-stream\","
 			"\"size\":\"0\"}}" },
 		{ PART("Content-Disposition: form-data; name=\"\"; filename=x", "1") END, "{}" },
+		/* The shape of MultipartFormDataContent (.NET), and of urllib3 before 2. */
+		{ PART("Content-Disposition: form-data; name=f; filename=x; filename*=utf-8''y",
+			  "1") END,
+			"{\"f\":{\"filename\":\"x\",\"type\":\"text/plain\",\"size\":\"1\"}}" },
+		{ PART("Content-Disposition: form-data; name=f; filename*=utf-8'en'%C3%a9+'", "1")
+				END,
+			"{\"f\":{\"filename\":\"\xc3\xa9+'\",\"type\":\"text/plain\","
+			"\"size\":\"1\"}}" },
 	};
 
 	(void)state;
@@ -214,7 +222,13 @@ what_two_readers_could_read_differently_is_invalid(void **state)
 		PART("Content-Disposition: form-data; name =a", "1") END,
 		PART(DISPOSITION "; name=b", "1") END,
 		PART(DISPOSITION "; filename=b; FILENAME=c", "1") END,
-		PART(DISPOSITION "; filename*=UTF-8''b", "1") END,
+		PART(DISPOSITION "; filename*=b", "1") END,
+		PART(DISPOSITION "; filename*=UTF-8'b", "1") END,
+		PART(DISPOSITION "; filename*=ISO-8859-1''b", "1") END,
+		PART(DISPOSITION "; filename*=UTF-8''%4", "1") END,
+		PART(DISPOSITION "; filename*=UTF-8''%00", "1") END,
+		PART(DISPOSITION "; filename*=UTF-8''%ff", "1") END,
+		PART(DISPOSITION "; filename*=UTF-8''a; filename*=UTF-8''a", "1") END,
 		PART(DISPOSITION "\r\n" DISPOSITION, "1") END,
 		PART(DISPOSITION "\r\nContent-Type: a/b\r\nContent-Type: a/b", "1") END,
 		/* Encodings that would have to be undone. */
