@@ -1,9 +1,10 @@
 /* fuzz_canonical.c - any request in every special canonical form
  *
- * clang -fsanitize=fuzzer,address,undefined with canonical.c message.c form.c jwt.c
- * json.c leaf.c text.c buf.c alloc.c and -lyajl. An input is lines "NAME=value",
- * an empty line, the body; a line "=URL" is the URL as registered. Seeds: the
- * variables and bodies of tests/vectors/canonical/.
+ * clang -fsanitize=fuzzer,address,undefined with canonical.c message.c form.c
+ * multipart.c jwt.c json.c leaf.c crypto.c text.c buf.c alloc.c, -lyajl and
+ * -lcrypto. An input is lines "NAME=value", an empty line, the body; a line
+ * "=URL" is the URL as registered. Seeds: the variables and bodies of
+ * tests/vectors/canonical/.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -145,7 +145,7 @@ const variables = (method, target, headers) => [`REQUEST_METHOD=${method}`, `REQ
 	const qs = require('querystring');
 	const one = (method, url, body) => {
 		plivo.validateV3Signature(method, url, '12345', 'token', 'x', qs.parse(body));
-		return { url, variables: variables(method, new URL(url).pathname, {
+		return { url, variables: variables(method, new URL(url).pathname + new URL(url).search, {
 			'X-Plivo-Signature-V3-Nonce': '12345', 'content-type': 'application/x-www-form-urlencoded' }),
 			body, text: kept.toString() };
 	};
