@@ -24,6 +24,16 @@ export const hash = (algorithm, parts, encoding) =>
 	createHash(algorithm).update(bytes(...[parts].flat())).digest(encoding);
 export const base64url = (text) => text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_');
 
+// A compact JWS (RFC 7515); sign is given the text to sign and gives the signature's bytes.
+export const jws = (header, payload, sign) => {
+	const input = [header, payload].map((part) =>
+		Buffer.from(typeof part === 'string' ? part : JSON.stringify(part)).toString('base64url')).join('.');
+	return `${input}.${sign(input).toString('base64url')}`;
+};
+// A JSON web token with HMAC-SHA256 (RFC 7519).
+export const jwt_hs256 = (secret, claims, header = {}) =>
+	jws({ alg: 'HS256', typ: 'JWT', ...header }, claims, (input) => hmac('sha256', secret, input));
+
 const is_text = (body) => Buffer.from(body.toString()).equals(body) && !/[\r\n\0]/.test(body.toString());
 const body_line = (body) =>
 	is_text(body) ? `body: ${body}` : `body-hex: ${body.toString('hex')}`;
