@@ -26,7 +26,7 @@ const with_body = (kind, body, more = {}) => made.vector(kind, { ...made.request
 with_body('blanks-as-plus', `payload=${encodeURIComponent(payload).replaceAll('%20', '+')}`);
 with_body('another-field-beside', `payload=${encodeURIComponent(payload)}&x=1`);
 with_body('refused-another-payload', `payload=${encodeURIComponent(payload.replace('passed', 'failed'))}`, { right: undefined, expect: 'wrong' });
-with_body('refused-no-payload', `pay=${encodeURIComponent(payload)}`, { right: undefined, expect: 'wrong' });
+with_body('refused-no-payload', `pay=${encodeURIComponent(payload)}`, { right: undefined, expect: 'missing' });
 with_body('refused-payload-twice', `payload=${encodeURIComponent(payload)}&payload=%7B%7D`, { right: undefined, expect: 'repeated' });
 const raw = made.request({ signature: sha1(`payload=${encodeURIComponent(payload)}`) });
 made.vector('refused-signature-of-the-form', { ...raw, right: undefined, expect: 'wrong' });
