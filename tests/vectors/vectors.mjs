@@ -64,7 +64,7 @@ const any_bodies = {
  *   beside       (signature, { time }) => headers with a signature of an unknown version beside the right one
  *   time         (seconds) => the time as sent; leave out when there is none. tolerance, future: seconds; null: any
  *   id           the id as sent, when it is signed or in a header
- *   url          the URL as registered; method, default POST
+ *   url          the URL as registered; base, what the endpoint says for it when that is another; method, default POST
  *   parameters   ['name=value', …] of the endpoint; key_id: the secret's id there
  *   bodies       false: the body cannot be any bytes (a form or JSON that is read to verify)
  *   parts        names of headers that are signed or needed besides the signature's
@@ -92,6 +92,8 @@ export function catalogue(url, given) {
 			lines.push(`method: ${made.method ?? method}`);
 		if (made.url ?? given.url)
 			lines.push(`url: ${made.url ?? given.url}`);
+		if (made.base ?? given.base)
+			lines.push(`base: ${made.base ?? given.base}`);
 		lines.push(`now: ${made.now ?? NOW}`);
 		lines.push(...made.headers.map(([header, value]) => `header: ${header}: ${value}`));
 		lines.push(...(given.parts ?? []).map((header) => `part: ${header}`));
