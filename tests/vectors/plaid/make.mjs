@@ -2,15 +2,16 @@
 import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { catalogue, hash, jws, jwt_hs256, NOW } from '../vectors.mjs';
 
-// Fresh keys with each run; the secret is the public one as a JSON web key.
+const kid = 'bfbd5111-8e33-4643-8ced-b2e642a72f3c';
+// Fresh keys with each run; the secret is the public one as Plaid hands it out.
 const keys = new Map([0, 1].map(() => {
 	const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-	return [JSON.stringify({ ...publicKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' }), privateKey];
+	const { crv, kty, x, y } = publicKey.export({ format: 'jwk' });
+	return [JSON.stringify({ alg: 'ES256', created_at: 1560466150, crv, expired_at: null, kid, kty, use: 'sig', x, y }), privateKey];
 }));
 const [secret, other] = keys.keys();
 const pem = createPublicKey(keys.get(secret)).export({ type: 'spki', format: 'pem' });
 
-const kid = 'bfbd5111-8e33-4643-8ced-b2e642a72f3c';
 const claims = (body, time) => ({ iat: Number(time), request_body_sha256: hash('sha256', body, 'hex') });
 const es256 = (secret) => (input) =>
 	sign('sha256', Buffer.from(input), { key: keys.get(secret), dsaEncoding: 'ieee-p1363' });
