@@ -39,6 +39,7 @@ struct vector {
 	struct buf block;
 	char *method; /* NULL: POST */
 	char *url;
+	char *base; /* the endpoint's url, when that is not the URL of the request; NULL: it is */
 	struct message_parameter parameters[PARAMETERS_MAX];
 	size_t parameter_count;
 	struct config_secret secrets[SECRETS_MAX];
@@ -225,6 +226,8 @@ read_line(struct vector *vector, const char *key, const char *value)
 		;
 	else if (strcmp(key, "url") == 0)
 		set_once(vector, &vector->url, value);
+	else if (strcmp(key, "base") == 0)
+		set_once(vector, &vector->base, value);
 	else if (strcmp(key, "secret") == 0)
 		add_secret(vector, value);
 	else if (strcmp(key, "key") == 0)
@@ -412,6 +415,7 @@ free_vector(struct vector *vector)
 	free(vector->source);
 	free(vector->provider_name);
 	free(vector->url);
+	free(vector->base);
 	free(vector->right);
 	buf_free(&vector->block);
 	buf_free(&vector->body);
@@ -483,7 +487,7 @@ request_verify(struct request *request)
 	for (size_t i = 0; i < request->header_count; i++)
 		variables[i + 2] = make_variable(&request->headers[i]);
 	message_init(&message, variables, request->body);
-	message.url_override = url;
+	message.url_override = request->vector->base != NULL ? request->vector->base : url;
 	message.parameters = request->vector->parameters;
 	message.parameter_count = request->vector->parameter_count;
 	result = signature_verify(request->verifier, &message, request->now_ms, &request->report);

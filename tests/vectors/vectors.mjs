@@ -24,6 +24,16 @@ export const hash = (algorithm, parts, encoding) =>
 	createHash(algorithm).update(bytes(...[parts].flat())).digest(encoding);
 export const base64url = (text) => text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_');
 
+// A compact JWS (RFC 7515); sign is given the text to sign and gives the signature's bytes.
+export const jws = (header, payload, sign) => {
+	const input = [header, payload].map((part) =>
+		Buffer.from(typeof part === 'string' ? part : JSON.stringify(part)).toString('base64url')).join('.');
+	return `${input}.${sign(input).toString('base64url')}`;
+};
+// A JSON web token with HMAC-SHA256 (RFC 7519).
+export const jwt_hs256 = (secret, claims, header = {}) =>
+	jws({ alg: 'HS256', typ: 'JWT', ...header }, claims, (input) => hmac('sha256', secret, input));
+
 const is_text = (body) => Buffer.from(body.toString()).equals(body) && !/[\r\n\0]/.test(body.toString());
 const body_line = (body) =>
 	is_text(body) ? `body: ${body}` : `body-hex: ${body.toString('hex')}`;
@@ -54,7 +64,7 @@ const any_bodies = {
  *   beside       (signature, { time }) => headers with a signature of an unknown version beside the right one
  *   time         (seconds) => the time as sent; leave out when there is none. tolerance, future: seconds; null: any
  *   id           the id as sent, when it is signed or in a header
- *   url          the URL as registered; method, default POST
+ *   url          the URL as registered; base, what the endpoint says for it when that is another; method, default POST
  *   parameters   ['name=value', …] of the endpoint; key_id: the secret's id there
  *   bodies       false: the body cannot be any bytes (a form or JSON that is read to verify)
  *   parts        names of headers that are signed or needed besides the signature's
@@ -82,6 +92,8 @@ export function catalogue(url, given) {
 			lines.push(`method: ${made.method ?? method}`);
 		if (made.url ?? given.url)
 			lines.push(`url: ${made.url ?? given.url}`);
+		if (made.base ?? given.base)
+			lines.push(`base: ${made.base ?? given.base}`);
 		lines.push(`now: ${made.now ?? NOW}`);
 		lines.push(...made.headers.map(([header, value]) => `header: ${header}: ${value}`));
 		lines.push(...(given.parts ?? []).map((header) => `part: ${header}`));
