@@ -23,6 +23,9 @@ const one = (kind, id, request, more = {}) => {
 		headers: [['x-signature', `ts=${made.NOW},v1=${right}`], ...(request ? [['x-request-id', request]] : [])], ...more });
 };
 one('without-id', null, request_id);
+const order = 'ORD01JQ4S4KY8HWQ6NA5PXB65B3D3';
+one('small-letters', order.toLowerCase(), request_id, { url: url.replace('123456', order) });
+one('capitals', order, request_id, { url: url.replace('123456', order) });
 const part = made.request();
 made.vector('refused-another-id', { ...part, right: undefined, url: url.replace('123456', '123457'), expect: 'wrong' });
 made.vector('refused-without-its-id', { ...part, right: undefined, url: 'https://example.com/hooks/mercadopago', expect: 'wrong' });

@@ -5,7 +5,7 @@ const secret = 'wbhsec_7c1f0e9b-3d5a-4826-9f7e-1c0b2d4a6f83';
 const other = 'wbhsec_7c1f0e9b-3d5a-4826-9f7e-1c0b2d4a6f84';
 const sign = ({ secret: key, body, time }) => hmac('sha256', key, [`${time}.`, body], 'hex');
 const made = catalogue(import.meta.url, {
-	source: 'Node\'s crypto after Persona\'s page "Webhooks best practices" as receivers quote it',
+	source: 'Node\'s crypto after Persona\'s page "Webhooks best practices"',
 	secret,
 	other,
 	body: { data: { type: 'event', id: 'evt_7J6q', attributes: { name: 'inquiry.completed', 'created-at': '2023-11-14T22:13:20.000Z',

@@ -3,7 +3,7 @@ import { catalogue, hmac } from '../vectors.mjs';
 
 const secret = 'wD5kH0sVq2TzYb8nRm1xLc7eJfGu3aPo';
 const made = catalogue(import.meta.url, {
-	source: 'Node\'s crypto after Typeform\'s page "Secure your webhooks" as receivers quote it',
+	source: 'Node\'s crypto after Typeform\'s page "Secure your webhooks"',
 	secret,
 	other: 'wD5kH0sVq2TzYb8nRm1xLc7eJfGu3aPp',
 	body: { event_id: '01HF7Q', event_type: 'form_response', form_response: { form_id: 'lT4Z3j', answers: [{ type: 'text', text: 'a' }] } },

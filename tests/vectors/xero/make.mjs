@@ -3,7 +3,7 @@ import { catalogue, hmac } from '../vectors.mjs';
 
 const secret = 'OSd0eLlVIY9ZhViEqlDUh4+6n6M+Lo+eDaEJheJ6OCCgWwIz2D3JIAU6jPMipHRbgKTLz2uJ+xiACXGDBLrgdA==';
 const made = catalogue(import.meta.url, {
-	source: 'Node\'s crypto after Xero\'s page "Webhooks overview" as receivers quote it',
+	source: 'Node\'s crypto after Xero\'s page "Configuring your server" for webhooks',
 	secret,
 	other: 'OSd0eLlVIY9ZhViEqlDUh4+6n6M+Lo+eDaEJheJ6OCCgWwIz2D3JIAU6jPMipHRbgKTLz2uJ+xiACXGDBLrgdB==',
 	body: { events: [{ resourceId: '717f2bfc', eventDateUtc: '2023-11-14T22:13:20.000', eventType: 'UPDATE',
