@@ -1,8 +1,8 @@
-// How Cal.com signs: HMAC-SHA256 of the body, in hex.
+// How Cal.com signs: createWebhookSignature() in packages/features/webhooks/lib/sendPayload.ts of its source, read.
 import { catalogue, hmac } from '../vectors.mjs';
 
 const made = catalogue(import.meta.url, {
-	source: 'Node\'s crypto after Cal.com\'s sendPayload',
+	source: 'Node\'s crypto after Cal.com\'s createWebhookSignature()',
 	secret: 'cal secret',
 	other: 'another secret',
 	body: { triggerEvent: 'BOOKING_CREATED', createdAt: '2023-11-14T22:13:20.538Z', payload: { uid: 'bFJeNb2uX8ANpT3JL5EfXw', title: 'Zoë' } },
