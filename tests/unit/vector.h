@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "alloc.h"
 #include "config.h"
+#include "gzip.h"
 #include "signature.h"
 #include "text.h"
 
@@ -471,6 +473,19 @@ make_variable(const struct header *header)
 	return variable;
 }
 
+/* Is what is signed the body before it was compressed? receive.c uncompresses it then. */
+static bool
+request_is_compressed(const struct request *request)
+{
+	if (request->vector->provider->gzip != PROVIDER_GZIP_PLAIN)
+		return false;
+	for (size_t i = 0; i < request->header_count; i++) {
+		if (strcasecmp(request->headers[i].name, "Content-Encoding") == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum signature_result
 request_verify(struct request *request)
 {
@@ -478,7 +493,16 @@ request_verify(struct request *request)
 	char *variables[HEADERS_MAX + 4] = { method, uri };
 	const char *url = request->url;
 	struct message message;
+	struct buf plain;
+	struct slice body = request->body;
+	bool compressed = request_is_compressed(request);
 	enum signature_result result;
+
+	if (compressed) {
+		if (gzip_inflate(body, BODY_MAX, &plain) != GZIP_OK)
+			return SIGNATURE_MALFORMED;
+		body = buf_slice(&plain);
+	}
 
 	snprintf(method, sizeof method, "REQUEST_METHOD=%s",
 		request->vector->method != NULL ? request->vector->method : "POST");
@@ -486,7 +510,7 @@ request_verify(struct request *request)
 		url != NULL ? strchr(strchr(url, ':') + 3, '/') : "/hooks/vector");
 	for (size_t i = 0; i < request->header_count; i++)
 		variables[i + 2] = make_variable(&request->headers[i]);
-	message_init(&message, variables, request->body);
+	message_init(&message, variables, body);
 	message.url_override = request->vector->base != NULL ? request->vector->base : url;
 	message.parameters = request->vector->parameters;
 	message.parameter_count = request->vector->parameter_count;
@@ -496,6 +520,8 @@ request_verify(struct request *request)
 	assert_true(buf_append_slice(&request->timestamp, message.timestamp));
 	assert_true(buf_append_slice(&request->id, message.id));
 	message_free(&message);
+	if (compressed)
+		buf_free(&plain);
 	for (size_t i = 0; i < request->header_count; i++)
 		free(variables[i + 2]);
 	return result;
