@@ -512,6 +512,7 @@ request_verify(struct request *request)
 		variables[i + 2] = make_variable(&request->headers[i]);
 	message_init(&message, variables, body);
 	message.url_override = request->vector->base != NULL ? request->vector->base : url;
+	message.document = request->vector->provider->document;
 	message.parameters = request->vector->parameters;
 	message.parameter_count = request->vector->parameter_count;
 	result = signature_verify(request->verifier, &message, request->now_ms, &request->report);
