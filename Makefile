@@ -153,6 +153,11 @@ lint-here: $(BUILD)/provider_builtin.c
 	$(if $(SHELL_FILES),shellcheck $(SHELL_FILES))
 	for page in man/*; do mandoc -T lint -W warning "$$page" || exit 1; done
 
+# For people, from the files in providers/; tests/e2e/cli.bats fails when it is not of today.
+PROVIDERS.md: $(BUILD)/hookcgi
+	$(BUILD)/hookcgi provider --markdown > $@.tmp
+	mv $@.tmp $@
+
 # What bench/ needs besides the program itself.
 bench: $(BUILD)/hookcgi build/hookcgi-static $(BUILD)/bench/spawn $(BUILD)/bench/timing $(BUILD)/bench/store
 
@@ -167,10 +172,10 @@ install: all
 	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 man/*.7 $(DESTDIR)$(PREFIX)/share/man/man7
-	cp -R README.md CHANGES.md LICENSE apache-conf lighttpd-conf nginx-conf examples \
+	cp -R README.md PROVIDERS.md CHANGES.md LICENSE apache-conf lighttpd-conf nginx-conf examples \
 		$(DESTDIR)$(PREFIX)/share/doc/hookcgi
 
 clean:
 	rm -rf build build-san build-static
 
-.PHONY: all bench static test test-here torture run lint lint-here install clean
+.PHONY: all PROVIDERS.md bench static test test-here torture run lint lint-here install clean

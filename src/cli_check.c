@@ -49,13 +49,15 @@ encoding_name(enum text_encoding encoding)
 }
 
 static void
-print_scheme(const struct provider_scheme *scheme)
+print_scheme(const struct provider_scheme *scheme, bool first)
 {
-	printf("    %-9s", "signature");
+	printf("    %-9s", first ? "signature" : "or");
 	if (scheme->method == PROVIDER_NONE) {
 		puts(" none: anybody who knows the URL is believed");
 		return;
 	}
+	if (!first)
+		printf(" %s:", scheme->label);
 	for (size_t i = 0; i < scheme->carrier_count; i++)
 		printf("%s%s", i > 0 ? " or " : " ", scheme->carriers[i]->source);
 	if (scheme->jws != NULL)
@@ -92,7 +94,7 @@ print_endpoint(const struct config *config, const struct config_endpoint *endpoi
 	}
 	printf("    %-9s %s\n", "provider", endpoint->provider->name);
 	for (size_t i = 0; i < endpoint->provider->scheme_count; i++)
-		print_scheme(&endpoint->provider->schemes[i]);
+		print_scheme(&endpoint->provider->schemes[i], i == 0);
 	printf("    %-9s", "secrets");
 	for (size_t i = 0; i < endpoint->secret_count; i++)
 		printf(" %s", endpoint->secrets[i].source);
