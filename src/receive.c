@@ -669,8 +669,9 @@ reply_with_output(struct request *request)
 {
 	const struct provider *provider = request->endpoint->provider;
 	request->answer.status = provider->success_status;
-	if (provider->success_body == NULL && request->endpoint->reply == CONFIG_REPLY_OUTPUT &&
-		request->result.output.len > 0) {
+	/* An empty body that is insisted on gives way: the output may be an answer to a command. */
+	if ((provider->success_body == NULL || *provider->success_body == '\0') &&
+		request->endpoint->reply == CONFIG_REPLY_OUTPUT && request->result.output.len > 0) {
 		request->answer.content_type = request->endpoint->reply_type;
 		request->answer.body = buf_slice(&request->result.output);
 	}
