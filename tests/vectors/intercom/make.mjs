@@ -1,5 +1,5 @@
 // How Intercom signs: "sha1=" and HMAC-SHA1 of the body with the client secret, hex.
-import { catalogue, hmac } from '../../tests/vectors/vectors.mjs';
+import { catalogue, hmac } from '../vectors.mjs';
 
 const secret = '7c1f0e9b-3d5a-4826-9f7e-1c0b2d4a6f83';
 const made = catalogue(import.meta.url, {
