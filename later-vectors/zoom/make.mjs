@@ -7,7 +7,7 @@ const made = catalogue(import.meta.url, {
 	other: 'R2VydGFpbmx5Tm90QVNlY3JldB',
 	body: { event: 'meeting.started', event_ts: 1700000000123, payload: { account_id: 'AAAAAABBBB', object: { id: '1234567890', uuid: '4444AAAiAAAAAiAiAiiAii==' } } },
 	time: (seconds) => String(seconds),
-	tolerance: 10800,
+	tolerance: 7200,
 	future: 300,
 	sign: ({ secret, body, time }) => hmac('sha256', secret, [`v0:${time}:`, body], 'hex'),
 	headers: ([signature], { time }) => [['x-zm-request-timestamp', time], ['x-zm-signature', `v0=${signature}`]],

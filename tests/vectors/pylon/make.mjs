@@ -1,17 +1,12 @@
-// How Pylon signs, as Hookdeck describes its document.
+// How Pylon (usepylon.com) signs, after its page "How do I verify the webhook signatures?".
 import { catalogue, hmac } from '../vectors.mjs';
 
 const made = catalogue(import.meta.url, {
-	source: 'Node\'s crypto after Hookdeck\'s description of Pylon\'s webhooks (HMAC-SHA256 of "t.body", hex behind "hs256=")',
+	source: 'Node\'s crypto after Pylon\'s "How do I verify the webhook signatures?" (HMAC-SHA256 of the body, hex)',
 	secret: 'q8YzH2t1bR5vN0kXw7cJ4mLpS9dFgA3e',
 	other: 'r8YzH2t1bR5vN0kXw7cJ4mLpS9dFgA3f',
 	body: { event_type: 'issue.created', data: { id: 'issue_1', title: 'Login is broken' } },
-	time: (seconds) => String(seconds),
-	tolerance: 300,
-	future: 300,
-	sign: ({ secret, body, time }) => hmac('sha256', secret, [`${time}.`, body], 'hex'),
-	headers: ([signature], { time }) => [['Pylon-Webhook-Signature', `hs256=${signature}`], ['Pylon-Webhook-Timestamp', time],
-		['Pylon-Webhook-Version', '2021-07']],
-	parts: ['Pylon-Webhook-Timestamp'],
+	sign: ({ secret, body }) => hmac('sha256', secret, body, 'hex'),
+	headers: ([signature]) => [['X-Pylon-Signature', signature]],
 });
 made.write();

@@ -1,10 +1,10 @@
-// How Quoter signs, as Hookdeck describes its document.
+// How Quoter signs, after its page "Integrate with Webhooks".
 import { catalogue, hash } from '../vectors.mjs';
 
 const data = '{"id":"quo_1","name":"Q & A, 50% näher","total":"1,200.00"}';
 const form = (hash, timestamp, text = data) => new URLSearchParams({ hash, timestamp, data: text }).toString();
 const made = catalogue(import.meta.url, {
-	source: 'Node\'s crypto after Hookdeck\'s description of Quoter\'s document (MD5 of hash key, timestamp and data, hex)',
+	source: 'Node\'s crypto after Quoter\'s "Integrate with Webhooks" (MD5 of hash key, timestamp and data, hex)',
 	secret: 'quoterHashKey01',
 	other: 'ruoterHashKey02',
 	type: 'application/x-www-form-urlencoded',
@@ -12,7 +12,6 @@ const made = catalogue(import.meta.url, {
 	bodies: false,
 	time: (seconds) => String(seconds),
 	tolerance: 300,
-	future: 300,
 	sign: ({ secret, body, time }) => hash('md5', [secret, time, body], 'hex'),
 	place: (signature, { body, time }) => ({ body: form(signature, time, body.toString()) }),
 });

@@ -1,8 +1,8 @@
-// How Zero Hash signs, as receivers quote its page "Webhook security".
+// How Zero Hash signs, after its page "Webhook Security".
 import { catalogue, hmac } from '../vectors.mjs';
 
 const made = catalogue(import.meta.url, {
-	source: 'Node\'s crypto after Zero Hash\'s "Webhook security" as receivers quote it (HMAC-SHA256 of body and timestamp, hex; t in milliseconds)',
+	source: 'Node\'s crypto after Zero Hash\'s "Webhook Security" (HMAC-SHA256 of body and timestamp, hex; t in milliseconds)',
 	secret: 'zh-webhook-secret-7d1f0c9b8a6e5d4c',
 	other: 'zh-webhook-secret-8d1f0c9b8a6e5d4d',
 	body: { trade_id: 'b7c2f4e0-1d3a-4b6c-8e9f-0a1b2c3d4e5f', status: 'terminated', symbol: 'BTC/USD' },

@@ -1,0 +1,17 @@
+// How Pylon (getpylon.com) signs, as Hookdeck describes its document.
+import { catalogue, hmac } from '../vectors.mjs';
+
+const made = catalogue(import.meta.url, {
+	source: 'Node\'s crypto after Hookdeck\'s description of Pylon\'s webhooks (HMAC-SHA256 of "t.body", hex behind "hs256=")',
+	secret: 'q8YzH2t1bR5vN0kXw7cJ4mLpS9dFgA3e',
+	other: 'r8YzH2t1bR5vN0kXw7cJ4mLpS9dFgA3f',
+	body: { event_type: 'issue.created', data: { id: 'issue_1', title: 'Login is broken' } },
+	time: (seconds) => String(seconds),
+	tolerance: 300,
+	future: 300,
+	sign: ({ secret, body, time }) => hmac('sha256', secret, [`${time}.`, body], 'hex'),
+	headers: ([signature], { time }) => [['Pylon-Webhook-Signature', `hs256=${signature}`], ['Pylon-Webhook-Timestamp', time],
+		['Pylon-Webhook-Version', '2021-07']],
+	parts: ['Pylon-Webhook-Timestamp'],
+});
+made.write();
