@@ -1,5 +1,5 @@
 // How Fitbit signs: HMAC-SHA1 of the body, base64; the key is the client secret and "&".
-import { catalogue, hmac } from '../../tests/vectors/vectors.mjs';
+import { catalogue, hmac } from '../vectors.mjs';
 
 const secret = '123ab4567c123d123e4567f1234g5678';
 const made = catalogue(import.meta.url, {
