@@ -164,7 +164,7 @@ const struct config_run *config_run_for(const struct config_endpoint *endpoint, 
 struct provider *config_builtin_provider(const char *name, char reason_out[256]);
 
 /*
- * The rest is for config_load.c, while it reads.
+ * The rest is for config_*.c, while they read.
  */
 
 /*

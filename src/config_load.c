@@ -1,14 +1,13 @@
-/* config_load.c - what a configuration file means: endpoints, secrets, handlers, providers
+/* config_load.c - what a configuration file means: endpoints, handlers, providers
  *
  * settings.c reads the text; here each option gets its meaning and its bounds, and
- * what the file names (secrets, programs, folders) is looked at. A fault of one
+ * what the file names (programs, folders; secrets in config_secret.c) is looked at. A fault of one
  * endpoint makes that endpoint unusable, any other the whole file; each is
  * reported, and the rest is still read, so that all are seen at once.
  */
-#include "config.h"
+#include "config_loader.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +16,9 @@
 
 #include "alloc.h"
 #include "safety.h"
-#include "settings.h"
 #include "text.h"
 
 #define FILE_MAX ((size_t)1 << 20)
-#define SECRET_MAX ((size_t)65536) /* an RSA key in PEM has 800 bytes */
-#define SECRETS_MAX 16
 
 /* What the file may hold. */
 
@@ -123,73 +119,7 @@ static const struct settings_allowed builtin_options[] = {
 	{ .name = NULL },
 };
 
-/* A text being read, the file or a built-in provider, and where its faults go. */
-struct source {
-	struct config *config;
-	const char *label; /* the file's name in faults */
-	bool broken;       /* not usable as a whole */
-};
-
-struct loader {
-	struct config *config;
-	struct source source;
-	struct settings_block *root; /* NULL: not usable */
-	mode_t mode;                 /* of the configuration file */
-};
-
-/* A block being read for its meaning, and whose fault a fault in it is. */
-struct section {
-	struct loader *loader;
-	const struct settings_block *block;
-	struct config_endpoint *endpoint; /* NULL: the whole file's */
-};
-
 /* Faults. */
-
-static char *print_text(const char *format, va_list arguments)
-	__attribute__((format(printf, 1, 0)));
-
-static char *
-print_text(const char *format, va_list arguments)
-{
-	char *text = NULL;
-	return vasprintf(&text, format, arguments) != -1 ? text
-							 : xstrdup("no memory for the message");
-}
-
-/* A fault of the section's endpoint, or of the file. */
-static void fault(const struct section *section, unsigned line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void
-fault(const struct section *section, unsigned line, const char *format, ...)
-{
-	struct source *source = &section->loader->source;
-	va_list arguments;
-	va_start(arguments, format);
-	char *message = print_text(format, arguments);
-	va_end(arguments);
-	if (section->endpoint == NULL)
-		source->broken = true;
-	config_add_fault(
-		source->config, section->endpoint, CONFIG_FAULT, source->label, line, message);
-	free(message);
-}
-
-static void warn(const struct section *section, unsigned line, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void
-warn(const struct section *section, unsigned line, const char *format, ...)
-{
-	const struct source *source = &section->loader->source;
-	va_list arguments;
-	va_start(arguments, format);
-	char *message = print_text(format, arguments);
-	va_end(arguments);
-	config_add_fault(source->config, NULL, CONFIG_WARNING, source->label, line, message);
-	free(message);
-}
 
 /* What settings.c finds wrong is the whole text's fault. */
 static void
@@ -221,8 +151,8 @@ choice_value(
 	buf_init(&list, 256);
 	for (int i = 0; choices[i] != NULL; i++)
 		buf_appendf(&list, "%s\"%s\"", i == 0 ? "" : " or ", choices[i]);
-	fault(section, settings_line(section->block, name), "%s = \"%s\" is not known: write %s",
-		name, text, buf_text(&list));
+	loader_fault(section, settings_line(section->block, name),
+		"%s = \"%s\" is not known: write %s", name, text, buf_text(&list));
 	buf_free(&list);
 	return otherwise;
 }
@@ -239,7 +169,7 @@ duration_value(const struct section *section, const char *name, const char *leas
 	if (!text_parse_duration(text != NULL ? text : otherwise, &value) ||
 		!text_parse_duration(least, &low) || !text_parse_duration(most, &high) ||
 		value < low || value > high) {
-		fault(section, settings_line(section->block, name),
+		loader_fault(section, settings_line(section->block, name),
 			"%s = \"%s\" is not a duration from %s to %s: write a number and ms, s, "
 			"m, h or d, such as \"%s\"",
 			name, text != NULL ? text : otherwise, least, most, otherwise);
@@ -258,7 +188,7 @@ number_value(const struct section *section, const char *name, unsigned least, un
 		return otherwise;
 	if (text_parse_number(slice_of(text), most, &value) && value >= least)
 		return (unsigned)value;
-	fault(section, settings_line(section->block, name),
+	loader_fault(section, settings_line(section->block, name),
 		"%s = \"%s\" is not a number from %u to %u: write one, such as %u", name, text,
 		least, most, otherwise);
 	return otherwise;
@@ -274,35 +204,11 @@ size_value(const struct section *section, const char *name, size_t most, const c
 		return otherwise;
 	if (text_parse_size(text, &value) && value >= 1 && value <= most)
 		return value;
-	fault(section, settings_line(section->block, name),
+	loader_fault(section, settings_line(section->block, name),
 		"%s = \"%s\" is not a size from 1 to %s: write a number with or without K, M or "
 		"G, such as \"1M\"",
 		name, text, most_text);
 	return otherwise;
-}
-
-static char *
-join(const char *first, const char *separator, const char *second)
-{
-	size_t size = strlen(first) + strlen(separator) + strlen(second) + 1;
-	char *joined = xmalloc(size);
-	snprintf(joined, size, "%s%s%s", first, separator, second);
-	return joined;
-}
-
-/* Relative paths start at the configuration's folder. */
-static char *
-absolute_path(const struct config *config, const char *path)
-{
-	const char *slash = strrchr(config->path, '/');
-	while (path[0] == '.' && path[1] == '/')
-		path += strspn(path + 1, "/") + 1;
-	if (path[0] == '/' || slash == NULL)
-		return xstrdup(path);
-	char *folder = xmemdup0(config->path, (size_t)(slash - config->path));
-	char *absolute = join(folder, "/", path);
-	free(folder);
-	return absolute;
 }
 
 /* Providers. */
@@ -413,7 +319,7 @@ report_unknown_provider(const struct section *section, const char *name)
 		if (settings_is_slip(slice_of(name), builtin))
 			buf_appendf(&close, "%s\"%s\"", close.len > 0 ? ", " : "", builtin);
 	}
-	fault(section, settings_line(section->block, "provider"),
+	loader_fault(section, settings_line(section->block, "provider"),
 		"there is no provider \"%s\"%s%s%s: \"hookcgi provider\" lists those that are "
 		"built in; one of your own needs a block provider \"%s\" { … }",
 		name, close.len > 0 ? " (did you mean " : "", buf_text(&close),
@@ -429,7 +335,7 @@ load_provider(const struct section *section)
 	struct config_endpoint *endpoint = section->endpoint;
 	const char *name = settings_text(section->block, "provider");
 	if (name == NULL) {
-		fault(section, settings_line(section->block, "provider"),
+		loader_fault(section, settings_line(section->block, "provider"),
 			"endpoint \"%s\" has no provider: write provider = \"NAME\" (\"hookcgi "
 			"provider\" lists them)",
 			endpoint->name);
@@ -465,184 +371,13 @@ config_builtin_provider(const char *name, char reason_out[256])
 	return provider;
 }
 
-/* Secrets. */
-
-static bool
-is_blank_text(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (memchr(" \t\r\n\v\f", text[i], 6) == NULL)
-			return false;
-	}
-	return true;
-}
-
-/* Editors end a file with a newline; it belongs to no secret. */
-static size_t
-without_newline(const char *text, size_t len)
-{
-	if (len == 0 || text[len - 1] != '\n')
-		return len;
-	return len > 1 && text[len - 2] == '\r' ? len - 2 : len - 1;
-}
-
-/* false: reported. */
-static bool
-read_secret_file(const struct section *section, const char *path, unsigned line,
-	struct config_secret *secret)
-{
-	struct safety_refusal refusal;
-	mode_t mode;
-	size_t len = 0;
-
-	safety_refusal_init(&refusal);
-	char *text = config_read_file(
-		section->loader->config, path, SAFETY_SECRET, SECRET_MAX, &len, &mode, &refusal);
-	if (text != NULL) {
-		secret->len = without_newline(text, len);
-		secret->text = xmemdup0(text, secret->len);
-		free_secret(text, len);
-	} else if (refusal.reason.len > 0) {
-		fault(section, line, "the secret cannot be used: %s", buf_text(&refusal.reason));
-	} else {
-		fault(section, line, "the secret %s %s", path,
-			errno == EFBIG ? "is longer than 64 KiB: name the right file"
-				       : "cannot be read: look at the file system");
-	}
-	safety_refusal_free(&refusal);
-	return secret->text != NULL;
-}
-
-static bool
-read_secret_variable(const struct section *section, const char *name, unsigned line,
-	struct config_secret *secret)
-{
-	if (safety_is_request_variable(slice_of(name))) {
-		fault(section, line,
-			"the secret cannot be used: the variable %s is set for each request by the "
-			"web server, so that a sender may choose it: set one with another name, or "
-			"write \"file:PATH\"",
-			name);
-		return false;
-	}
-	const char *value = name[0] != '\0' && strchr(name, '=') == NULL ? getenv(name) : NULL;
-	if (value == NULL) {
-		fault(section, line,
-			"the secret cannot be used: the environment variable \"%s\" is not set "
-			"for this process: set it, or write \"file:PATH\"",
-			name);
-		return false;
-	}
-	secret->text = xstrdup(value);
-	secret->len = strlen(value);
-	return true;
-}
-
-static bool
-read_secret_literal(const struct section *section, const char *value, unsigned line,
-	struct config_secret *secret)
-{
-	const struct loader *loader = section->loader;
-	if ((loader->mode & S_IROTH) != 0) {
-		fault(section, line,
-			"a secret stands in this file and others can read it (mode %04o): chmod "
-			"640 %s, or move the secret into a file and write \"file:PATH\"",
-			(unsigned)loader->mode & 07777U, loader->config->path);
-		return false;
-	}
-	secret->text = xstrdup(value);
-	secret->len = strlen(value);
-	return true;
-}
-
-static void
-free_secret_of(struct config_secret *secret)
-{
-	free_secret(secret->text, secret->len);
-	free(secret->source);
-}
-
-/* Read one secret as it is written; false: reported, and nothing to free. */
-static bool
-read_secret(
-	const struct section *section, const char *value, unsigned line, struct config_secret *out)
-{
-	struct config_secret secret = { NULL, 0, NULL, NULL };
-	bool read;
-	if (strncmp(value, "file:", 5) == 0 && value[5] != '\0') {
-		char *path = absolute_path(section->loader->config, value + 5);
-		read = read_secret_file(section, path, line, &secret);
-		secret.source = join("file:", "", path);
-		free(path);
-	} else if (strncmp(value, "file:", 5) == 0) {
-		fault(section, line, "\"file:\" names no file: write \"file:PATH\"");
-		return false;
-	} else if (strncmp(value, "env:", 4) == 0) {
-		read = read_secret_variable(section, value + 4, line, &secret);
-		secret.source = xstrdup(value);
-	} else {
-		read = read_secret_literal(section, value, line, &secret);
-		secret.source = xstrdup("literal");
-	}
-	if (read && is_blank_text(secret.text, secret.len)) {
-		fault(section, line,
-			"the secret (%s) is empty, and anybody could sign with it: put in the "
-			"sender's, or one from \"hookcgi secret\"",
-			secret.source);
-		read = false;
-	}
-	if (read)
-		*out = secret;
-	else
-		free_secret_of(&secret);
-	return read;
-}
-
-static bool
-needs_secret(const struct provider *provider)
-{
-	for (size_t i = 0; i < provider->scheme_count; i++) {
-		if (provider->schemes[i].method != PROVIDER_NONE)
-			return true;
-	}
-	return false;
-}
-
-static void
-load_secrets(const struct section *section)
-{
-	struct config_endpoint *endpoint = section->endpoint;
-	const struct settings_option *given = settings_find(section->block, "secret");
-	unsigned line = settings_line(section->block, "secret");
-	/* A provider with a fault cannot say whether it needs one. */
-	if (given->count == 0 && endpoint->provider != NULL && needs_secret(endpoint->provider))
-		fault(section, line, "endpoint \"%s\" has no secret: write secret = \"file:PATH\"",
-			endpoint->name);
-	if (given->count > 0 && endpoint->provider != NULL && !needs_secret(endpoint->provider))
-		warn(section, line,
-			"the secret is not used, provider \"%s\" checks no signature: remove it, "
-			"or name the sender's provider",
-			endpoint->provider->name);
-	if (given->count > SECRETS_MAX) {
-		fault(section, line, "%zu secrets are too many: keep at most %d", given->count,
-			SECRETS_MAX);
-		return;
-	}
-	endpoint->secrets = xcalloc(given->count, sizeof *endpoint->secrets);
-	for (size_t i = 0; i < given->count; i++) {
-		if (read_secret(section, given->texts[i], given->lines[i],
-			    &endpoint->secrets[endpoint->secret_count]))
-			endpoint->secret_count++;
-	}
-}
-
 static void
 load_events(const struct section *section)
 {
 	struct config_endpoint *endpoint = section->endpoint;
 	const struct settings_option *given = settings_find(section->block, "events");
 	if (given->count == 0 && given->line != 0)
-		fault(section, given->line,
+		loader_fault(section, given->line,
 			"events is empty and nothing would be wanted: write events = {\"*\"} or "
 			"remove it");
 	endpoint->events = xcalloc(given->count + 1, sizeof *endpoint->events);
@@ -650,7 +385,8 @@ load_events(const struct section *section)
 		const char *pattern = given->texts[i];
 		const char *wrong = config_pattern_fault(pattern);
 		if (wrong != NULL)
-			fault(section, given->lines[i], "the pattern \"%s\" %s", pattern, wrong);
+			loader_fault(
+				section, given->lines[i], "the pattern \"%s\" %s", pattern, wrong);
 		endpoint->events[endpoint->event_count++] = xstrdup(pattern);
 	}
 	if (given->count == 0)
@@ -666,7 +402,7 @@ parse_template(const struct section *section, unsigned line, const char *what, c
 	char reason[256];
 	struct template *template = template_parse(text, reason);
 	if (template == NULL) {
-		fault(section, line, "%s: %s", what, reason);
+		loader_fault(section, line, "%s: %s", what, reason);
 		return NULL;
 	}
 	/* What is secret, or known only while a signature is checked. */
@@ -676,7 +412,7 @@ parse_template(const struct section *section, unsigned line, const char *what, c
 	for (size_t i = 0; i < sizeof withheld / sizeof withheld[0]; i++) {
 		if (!template_refers(template, withheld[i]))
 			continue;
-		fault(section, line, "%s: %s is not given to handlers: remove it", what,
+		loader_fault(section, line, "%s: %s is not given to handlers: remove it", what,
 			template_kind_name(withheld[i]));
 		template_free(template);
 		return NULL;
@@ -716,12 +452,13 @@ check_program(
 			break;
 		/* fallthrough */
 	case SAFETY_PROGRAM_ABSENT:
-		warn(section, line, "this handler cannot run: %s", buf_text(&refusal.reason));
+		loader_warn(
+			section, line, "this handler cannot run: %s", buf_text(&refusal.reason));
 		run->cannot_run = xstrdup(buf_text(&refusal.reason));
 		break;
 	case SAFETY_PROGRAM_UNSAFE:
 		config_watch_refused(section->loader->config, path, &refusal);
-		fault(section, line, "this handler is not safe to run: %s",
+		loader_fault(section, line, "this handler is not safe to run: %s",
 			buf_text(&refusal.reason));
 		break;
 	}
@@ -734,17 +471,17 @@ load_program(
 	const struct section *section, unsigned line, const char *program, struct config_run *run)
 {
 	if (strchr(program, '/') == NULL || strpbrk(program, "{}") != NULL) {
-		fault(section, line,
+		loader_fault(section, line,
 			"run = {\"%s\", …}: the program has to be a fixed path with a slash: "
 			"write \"/path/to/%s\" or \"./NAME\" (beside this file)",
 			program, strpbrk(program, "{}/") == NULL ? program : "program");
 		return NULL;
 	}
-	char *path = absolute_path(section->loader->config, program);
+	char *path = loader_path(section->loader->config, program);
 	check_program(section, line, path, run);
 	struct template *template = literal_template(path);
 	if (template == NULL)
-		fault(section, line, "the path %s is too long: shorten it", path);
+		loader_fault(section, line, "the path %s is too long: shorten it", path);
 	free(path);
 	return template;
 }
@@ -755,7 +492,7 @@ load_run(const struct section *section, const char *events, struct config_run *r
 {
 	const struct settings_option *given = settings_find(section->block, "run");
 	if (given->line == 0)
-		warn(section, section->block->line,
+		loader_warn(section, section->block->line,
 			"nothing is run for %s of endpoint \"%s\", they are answered 200 "
 			"\"ignored\": write run = {\"/path/to/program\"}, or run = {} if that is "
 			"meant",
@@ -785,7 +522,8 @@ load_rules(const struct section *section)
 		const struct section rule = { section->loader, block, endpoint };
 		const char *wrong = config_pattern_fault(block->title);
 		if (wrong != NULL)
-			fault(section, block->line, "the pattern \"%s\" %s", block->title, wrong);
+			loader_fault(
+				section, block->line, "the pattern \"%s\" %s", block->title, wrong);
 		struct config_run *run = &endpoint->rules[endpoint->rule_count++];
 		run->pattern = xstrdup(block->title);
 		load_run(&rule, "these events", run);
@@ -843,22 +581,22 @@ load_variable(const struct section *section, const char *text, unsigned line)
 	struct config_endpoint *endpoint = section->endpoint;
 	const char *equals = strchr(text, '=');
 	if (equals == NULL) {
-		fault(section, line, "env: \"%s\" has no \"=\": write \"NAME=VALUE\"", text);
+		loader_fault(section, line, "env: \"%s\" has no \"=\": write \"NAME=VALUE\"", text);
 		return;
 	}
 	char *name = xmemdup0(text, (size_t)(equals - text));
 	struct template *value = NULL;
 	if (!is_variable_name(name))
-		fault(section, line,
+		loader_fault(section, line,
 			"env: \"%s\" cannot be a name: write A-Z, 0-9 and _, the first no digit",
 			name);
 	else if (is_obeyed(name))
-		fault(section, line,
+		loader_fault(section, line,
 			"env: %s is obeyed by programs or set by hookcgi itself, a sender's text "
 			"must not be in it: take another name",
 			name);
 	else if (has_variable(endpoint, name))
-		fault(section, line, "env: %s is given twice: remove one", name);
+		loader_fault(section, line, "env: %s is given twice: remove one", name);
 	else
 		value = parse_template(section, line, "env", equals + 1);
 	if (value == NULL) {
@@ -892,7 +630,7 @@ load_headers(const struct section *section)
 	for (size_t i = 0; i < given->count; i++) {
 		const char *name = given->texts[i];
 		if (*name == '\0' || name[strspn(name, token_bytes)] != '\0')
-			fault(section, given->lines[i],
+			loader_fault(section, given->lines[i],
 				"\"%s\" cannot be the name of a header: write one such as "
 				"\"X-Request-Id\"",
 				name);
@@ -928,7 +666,7 @@ load_reply(const struct section *section)
 		(enum config_reply)choice_value(section, "reply", kinds, CONFIG_REPLY_OUTPUT);
 	endpoint->reply_type = xstrdup(type != NULL ? type : "text/plain; charset=utf-8");
 	if (!is_media_type(endpoint->reply_type))
-		fault(section, settings_line(section->block, "reply_type"),
+		loader_fault(section, settings_line(section->block, "reply_type"),
 			"reply_type = \"%s\" is not a media type: write one such as "
 			"\"application/json\"",
 			type);
@@ -947,7 +685,7 @@ load_url(const struct section *section)
 		plain = plain && *c > ' ' && *c != '\177';
 	if (!plain || (strncmp(endpoint->url, "https://", 8) != 0 &&
 			      strncmp(endpoint->url, "http://", 7) != 0))
-		fault(section, settings_line(section->block, "url"),
+		loader_fault(section, settings_line(section->block, "url"),
 			"url = \"%s\" is not a web address: write it as it stands at the sender, "
 			"\"https://HOST/PATH\"",
 			endpoint->url);
@@ -969,12 +707,12 @@ load_directory(const struct section *section)
 	struct stat status;
 	if (path == NULL)
 		return;
-	endpoint->directory = absolute_path(section->loader->config, path);
+	endpoint->directory = loader_path(section->loader->config, path);
 	if (stat(endpoint->directory, &status) == 0 && S_ISDIR(status.st_mode))
 		return;
-	char *reason = join("the handler's directory ", endpoint->directory,
+	char *reason = loader_join("the handler's directory ", endpoint->directory,
 		" is not there: create it or correct the path");
-	warn(section, settings_line(section->block, "directory"), "%s", reason);
+	loader_warn(section, settings_line(section->block, "directory"), "%s", reason);
 	mark_run(&endpoint->run, reason);
 	for (size_t i = 0; i < endpoint->rule_count; i++)
 		mark_run(&endpoint->rules[i], reason);
@@ -989,7 +727,7 @@ load_mode(const struct section *section)
 	section->endpoint->mode = (enum config_mode)choice_value(
 		section, "mode", modes, stored ? CONFIG_MODE_QUEUE : CONFIG_MODE_WAIT);
 	if (section->endpoint->mode == CONFIG_MODE_QUEUE && !stored)
-		fault(section, settings_line(section->block, "mode"),
+		loader_fault(section, settings_line(section->block, "mode"),
 			"mode = \"queue\" needs a store: name one (store = \"sqlite:PATH\") or "
 			"write mode = \"wait\"");
 }
@@ -1018,7 +756,7 @@ load_rate(const struct section *section)
 				return;
 			}
 	}
-	fault(section, settings_line(section->block, "rate"),
+	loader_fault(section, settings_line(section->block, "rate"),
 		"rate = \"%s\" is not a number of requests in a time: write \"10/s\", \"100/m\", "
 		"\"1000/h\" or \"none\"",
 		text);
@@ -1058,7 +796,7 @@ load_endpoint(struct loader *loader, const struct settings_block *block)
 
 	const struct section section = { loader, block, endpoint };
 	load_provider(&section);
-	load_secrets(&section);
+	loader_secrets(&section);
 	load_events(&section);
 	load_run(&section,
 		settings_find(block, "on")->count > 0 ? "the other events" : "the events",
@@ -1113,7 +851,7 @@ check_log(const struct section *section, const char *path)
 	struct safety_refusal refusal;
 	safety_refusal_init(&refusal);
 	if (!safety_check_append(path, &refusal)) {
-		warn(section, settings_line(section->block, "log"),
+		loader_warn(section, settings_line(section->block, "log"),
 			"this log cannot be written: %s", buf_text(&refusal.reason));
 		if (access(path, F_OK) != 0)
 			config_watch_refused(section->loader->config, path, &refusal);
@@ -1129,15 +867,15 @@ load_log(const struct section *section)
 	const char *log = settings_text(section->block, "log");
 	config->log_json = choice_value(section, "log_format", formats, 0) == 1;
 	if (log != NULL && strncmp(log, "file:", 5) == 0 && log[5] != '\0') {
-		char *path = absolute_path(section->loader->config, log + 5);
-		config->log = join("file:", "", path);
+		char *path = loader_path(section->loader->config, log + 5);
+		config->log = loader_join("file:", "", path);
 		check_log(section, path);
 		free(path);
 		return;
 	}
 	config->log = xstrdup(log != NULL ? log : "stderr");
 	if (strcmp(config->log, "stderr") != 0 && strcmp(config->log, "syslog") != 0)
-		fault(section, settings_line(section->block, "log"),
+		loader_fault(section, settings_line(section->block, "log"),
 			"log = \"%s\" is not known: write \"stderr\", \"syslog\" or \"file:PATH\"",
 			config->log);
 }
@@ -1149,7 +887,7 @@ default_store(const struct config *config)
 {
 	if (strncmp(config->path, "/etc/", 5) == 0)
 		return xstrdup("/var/lib/hookcgi/hookcgi.db");
-	return absolute_path(config, "data/hookcgi.db");
+	return loader_path(config, "data/hookcgi.db");
 }
 
 static void
@@ -1161,9 +899,9 @@ load_store(const struct section *section)
 	if (store == NULL)
 		config->store = default_store(config);
 	else if (strncmp(store, "sqlite:", 7) == 0 && store[7] != '\0')
-		config->store = absolute_path(config, store + 7);
+		config->store = loader_path(config, store + 7);
 	else if (strcmp(store, "none") != 0)
-		fault(section, settings_line(section->block, "store"),
+		loader_fault(section, settings_line(section->block, "store"),
 			"store = \"%s\" is not known: write \"sqlite:PATH\" or \"none\"", store);
 	config->worker_auto = choice_value(section, "worker", workers, 0) == 0;
 	config->runners = number_value(section, "runners", 1, 64, 4);
@@ -1195,14 +933,15 @@ read_file(struct loader *loader)
 		&len, &loader->mode, &refusal);
 	char *missing = text == NULL ? config_missing_fault(loader->config->path) : NULL;
 	if (missing != NULL)
-		fault(&whole, 0, "%s", missing);
+		loader_fault(&whole, 0, "%s", missing);
 	else if (text == NULL && refusal.reason.len > 0)
-		fault(&whole, 0, "the configuration cannot be used: %s", buf_text(&refusal.reason));
+		loader_fault(&whole, 0, "the configuration cannot be used: %s",
+			buf_text(&refusal.reason));
 	else if (text == NULL)
-		fault(&whole, 0, "the configuration cannot be read: %s",
+		loader_fault(&whole, 0, "the configuration cannot be read: %s",
 			errno == EFBIG ? "it is longer than 1 MiB" : strerror(errno));
 	else if (strlen(text) != len)
-		fault(&whole, 0,
+		loader_fault(&whole, 0,
 			"there is a zero byte in the configuration: write it as plain text "
 			"(UTF-8)");
 	else
@@ -1217,7 +956,7 @@ static char *
 path_from_here(const char *path)
 {
 	char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
-	char *absolute = here == NULL ? xstrdup(path) : join(here, "/", path);
+	char *absolute = here == NULL ? xstrdup(path) : loader_join(here, "/", path);
 	free(here);
 	return absolute;
 }

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 order="alloc clock buf text gzip log
 crypto leaf json jwt jwk form multipart
 message canonical template provider_builtin provider provider_compiler provider_scheme
-provider_handshake provider_signed provider_compile safety settings config config_load
+provider_handshake provider_signed provider_compile safety settings config config_loader config_secret config_load
 store store_vfs store_turn store_owner store_sqlite store_sql store_file store_transaction
 store_lease store_open store_put store_run store_recover store_ledger store_prune
 tally wake intake envelope
@@ -64,6 +64,11 @@ for file in src/*.c src/*.h; do
 	provider_*) ;;
 	*) ! grep -q '^#include "provider_compiler\.h"' "$file" ||
 		fault "$file includes provider_compiler.h, which is for provider_*.c alone" ;;
+	esac
+	case "$name" in
+	config_*) ;;
+	*) ! grep -q '^#include "config_loader\.h"' "$file" ||
+		fault "$file includes config_loader.h, which is for config_*.c alone" ;;
 	esac
 	case "$name" in
 	store_*) ;;
