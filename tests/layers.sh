@@ -12,7 +12,7 @@ message canonical template provider_builtin provider provider_compiler provider_
 provider_handshake provider_signed provider_compile safety settings config config_loader config_secret config_load
 store store_vfs store_turn store_owner store_sqlite store_sql store_file store_transaction
 store_lease store_open store_put store_run store_recover store_ledger store_prune
-tally wake intake envelope
+tally wake intake envelope learn
 key signature sign handshake run runner attempt handler http http_exchange responder listen
 service receive worker
 endpoint cli cli_ledger
