@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "endpoint.h"
+#include "handshake.h"
 #include "signature.h"
 #include "store.h"
 #include "tally.h"
@@ -71,16 +72,59 @@ print_scheme(const struct provider_scheme *scheme, bool first)
 	putchar('\n');
 }
 
+static void
+print_secrets(const struct config_endpoint *endpoint)
+{
+	printf("    %-9s", "secrets");
+	for (size_t i = 0; i < endpoint->secret_count; i++) {
+		const struct config_secret *secret = &endpoint->secrets[i];
+		printf(" %s", secret->source);
+		if (secret->key_id != NULL)
+			printf(" (key %s)", secret->key_id);
+	}
+	if (config_awaits_secret(endpoint))
+		printf(" none has been learned yet, every event is answered %d; a handshake "
+		       "writes %s",
+			endpoint->provider->refusal_status, endpoint->learned);
+	putchar('\n');
+}
+
+/* Their names; the values may be secrets. */
+static void
+print_parameters(const struct config_endpoint *endpoint)
+{
+	if (endpoint->parameter_count == 0)
+		return;
+	printf("    %-9s", "parameters");
+	for (size_t i = 0; i < endpoint->parameter_count; i++)
+		printf(" %s", endpoint->parameters[i].name);
+	putchar('\n');
+}
+
+static void
+print_handshake(const struct provider_handshake *handshake, const struct config_endpoint *endpoint)
+{
+	char reason[HANDSHAKE_REASON_MAX];
+	printf("    %-9s %s: ", "handshake", handshake->label);
+	if (handshake_is_closed(handshake, endpoint, reason))
+		printf("NOT ANSWERED: %s\n", reason);
+	else if (handshake->verified)
+		printf("a signed %s is answered %d\n", handshake->method, handshake->status);
+	else
+		printf("a %s is answered %d%s\n", handshake->method, handshake->status,
+			handshake->needs_open ? ", whoever sends it (handshake = \"open\")" : "");
+}
+
 /* Returns false when the endpoint answers 503. */
 static bool
 print_endpoint(const struct config *config, const struct config_endpoint *endpoint)
 {
 	char reason[256] = "";
 	struct verifier *verifier = NULL;
-	if (endpoint->unusable == NULL)
+	if (endpoint->unusable == NULL && !config_awaits_secret(endpoint))
 		verifier = verifier_new(
 			endpoint->provider, endpoint->secrets, endpoint->secret_count, reason);
-	bool usable = verifier != NULL;
+	bool usable = verifier != NULL || config_awaits_secret(endpoint);
 	verifier_free(verifier);
 
 	printf("  %s (%s:%u)\n", endpoint->name, config->path, endpoint->line);
@@ -95,10 +139,10 @@ print_endpoint(const struct config *config, const struct config_endpoint *endpoi
 	printf("    %-9s %s\n", "provider", endpoint->provider->name);
 	for (size_t i = 0; i < endpoint->provider->scheme_count; i++)
 		print_scheme(&endpoint->provider->schemes[i], i == 0);
-	printf("    %-9s", "secrets");
-	for (size_t i = 0; i < endpoint->secret_count; i++)
-		printf(" %s", endpoint->secrets[i].source);
-	putchar('\n');
+	print_secrets(endpoint);
+	print_parameters(endpoint);
+	for (size_t i = 0; i < endpoint->provider->handshake_count; i++)
+		print_handshake(&endpoint->provider->handshakes[i], endpoint);
 	print_list("events", endpoint->events, endpoint->event_count);
 	for (size_t i = 0; i < endpoint->rule_count; i++)
 		print_run("on", &endpoint->rules[i]);

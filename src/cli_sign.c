@@ -81,6 +81,13 @@ make_headers(struct signing *signing, const char **values)
 	message.event = slice_of(values[OPTION_EVENT]);
 	message.id = slice_of(values[OPTION_ID]);
 	message.endpoint = slice_of(signing->endpoint->name);
+	message.parameters = signing->endpoint->parameters;
+	message.parameter_count = signing->endpoint->parameter_count;
+	if (config_awaits_secret(signing->endpoint)) {
+		fprintf(stderr, "hookcgi: no secret has been learned yet: a handshake writes %s\n",
+			signing->endpoint->learned);
+		return false;
+	}
 	const struct config_secret *secret =
 		signing->endpoint->secret_count > 0 ? &signing->endpoint->secrets[0] : NULL;
 	signing->header_count = sign_message(signing->endpoint->provider, secret, &message,

@@ -135,6 +135,13 @@ config_run_for(const struct config_endpoint *endpoint, struct slice event)
 	return NULL;
 }
 
+bool
+config_awaits_secret(const struct config_endpoint *endpoint)
+{
+	return endpoint->unusable == NULL && endpoint->learned != NULL &&
+	       endpoint->secret_count == 0;
+}
+
 /* Patterns. */
 
 /*
@@ -425,8 +432,15 @@ free_endpoint(struct config_endpoint *endpoint)
 	for (size_t i = 0; i < endpoint->secret_count; i++) {
 		free_secret(endpoint->secrets[i].text, endpoint->secrets[i].len);
 		free(endpoint->secrets[i].source);
+		free(endpoint->secrets[i].key_id);
 	}
 	free(endpoint->secrets);
+	for (size_t i = 0; i < endpoint->parameter_count; i++) {
+		free(endpoint->parameters[i].name);
+		free_secret(endpoint->parameters[i].value, strlen(endpoint->parameters[i].value));
+	}
+	free(endpoint->parameters);
+	free(endpoint->learned);
 	for (size_t i = 0; i < endpoint->rule_count; i++)
 		free_run(&endpoint->rules[i]);
 	free(endpoint->rules);

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "buf.h"
+#include "message.h"
 #include "provider.h"
 #include "safety.h"
 #include "template.h"
@@ -21,7 +22,7 @@
 struct config_secret {
 	char *text; /* trailing newline of a file taken off */
 	size_t len;
-	char *source; /* "file:/home/me/orders.secret", "env:NAME", "literal": for people */
+	char *source; /* "file:/home/me/orders.secret", "learned:…", "env:NAME", "literal": for people */
 	char *key_id; /* the sender's name for it, of a key block; NULL: may be any */
 };
 
@@ -48,8 +49,12 @@ struct config_endpoint {
 	unsigned line;             /* in the config file */
 	char *unusable;            /* why it answers 503, with file, line and remedy; NULL: fine */
 	struct provider *provider; /* NULL only when unusable */
-	struct config_secret *secrets;
-	size_t secret_count;
+	struct config_secret *secrets; /* those of key blocks behind the others */
+	size_t secret_count;           /* 0 also while config_awaits_secret() */
+	char *learned; /* the absolute path of secret = "learned:PATH", there or not; or NULL */
+	bool handshake_open;                  /* strangers may ask for an echo, too */
+	struct message_parameter *parameters; /* for the provider's {parameter:NAME} */
+	size_t parameter_count;
 	char **events; /* shell patterns; never empty */
 	size_t event_count;
 	struct config_run *rules; /* "on" blocks, first match wins */
@@ -151,6 +156,10 @@ bool config_has_settled(const struct config *config);
 
 /* NULL: none of that name. */
 const struct config_endpoint *config_find(const struct config *config, struct slice name);
+
+/* Does the endpoint serve without a secret, since a handshake is to bring the first? It
+ * believes nobody then. */
+bool config_awaits_secret(const struct config_endpoint *endpoint);
 
 /* Does the shell pattern match the event type? */
 bool config_pattern_matches(const char *pattern, struct slice event);

@@ -65,6 +65,12 @@ static const struct settings_allowed handshake_options[] = {
 	{ TEXT("status"), IN(provider_handshake_options, status) },
 	{ TEXT("type"), IN(provider_handshake_options, type) },
 	{ TEXT("answer"), IN(provider_handshake_options, answer) },
+	{ LIST("answer_header"), IN(provider_handshake_options, answer_header) },
+	{ TEXT("challenge"), IN(provider_handshake_options, challenge) },
+	{ TEXT("challenge_of"), IN(provider_handshake_options, challenge_of) },
+	{ TEXT("challenge_algorithm"), IN(provider_handshake_options, challenge_algorithm) },
+	{ TEXT("challenge_encoding"), IN(provider_handshake_options, challenge_encoding) },
+	{ TEXT("learns"), IN(provider_handshake_options, learns) },
 	{ .name = NULL },
 };
 
@@ -82,6 +88,7 @@ static const struct settings_allowed provider_block_options[] = {
 	{ TEXT("gzip"), IN(provider_options, gzip) },
 	{ TEXT("success"), IN(provider_options, success_status) },
 	{ TEXT("success_body"), IN(provider_options, success_body) },
+	{ TEXT("success_type"), IN(provider_options, success_type) },
 	{ TEXT("refusal"), IN(provider_options, refusal) },
 	{ BLOCK("variant", variant_options) },
 	{ BLOCK("handshake", handshake_options) },
@@ -90,8 +97,11 @@ static const struct settings_allowed provider_block_options[] = {
 
 static const struct settings_allowed on_options[] = { { LIST("run") }, { .name = NULL } };
 
+static const struct settings_allowed key_options[] = { { LIST("secret") }, { .name = NULL } };
+
 static const struct settings_allowed endpoint_options[] = { { TEXT("provider") },
-	{ LIST("secret") }, { LIST("events") }, { LIST("run") }, { TEXT("mode") },
+	{ LIST("secret") }, { BLOCK("key", key_options) }, { LIST("parameters") },
+	{ TEXT("handshake") }, { LIST("events") }, { LIST("run") }, { TEXT("mode") },
 	{ TEXT("timeout") }, { TEXT("grace") }, { TEXT("retries") }, { TEXT("backoff") },
 	{ TEXT("concurrency") }, { TEXT("rate") }, { TEXT("queue_limit") }, { TEXT("stdin") },
 	{ LIST("env") }, { LIST("headers") }, { TEXT("body_limit") }, { TEXT("dedupe") },
@@ -784,6 +794,13 @@ load_limits(const struct section *section)
 }
 
 static void
+load_handshake(const struct section *section)
+{
+	static const char *const kinds[] = { "signed", "open", NULL };
+	section->endpoint->handshake_open = choice_value(section, "handshake", kinds, 0) == 1;
+}
+
+static void
 load_endpoint(struct loader *loader, const struct settings_block *block)
 {
 	struct config *config = loader->config;
@@ -797,6 +814,8 @@ load_endpoint(struct loader *loader, const struct settings_block *block)
 	const struct section section = { loader, block, endpoint };
 	load_provider(&section);
 	loader_secrets(&section);
+	loader_parameters(&section);
+	load_handshake(&section);
 	load_events(&section);
 	load_run(&section,
 		settings_find(block, "on")->count > 0 ? "the other events" : "the events",

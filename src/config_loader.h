@@ -42,7 +42,8 @@ char *loader_join(const char *first, const char *separator, const char *second);
 /* Relative paths start at the configuration's folder; the caller frees. */
 char *loader_path(const struct config *config, const char *path);
 
-/* The endpoint's secrets, once its provider has been read. */
+/* The endpoint's secrets and parameters, once its provider has been read. */
 void loader_secrets(const struct section *section);
+void loader_parameters(const struct section *section);
 
 #endif

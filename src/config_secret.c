@@ -1,4 +1,4 @@
-/* config_secret.c - an endpoint's secrets, from where the configuration says that they are */
+/* config_secret.c - an endpoint's secrets and parameters, from where the configuration says that they are */
 #include "config_loader.h"
 
 #include <errno.h>
@@ -12,6 +12,14 @@
 
 #define SECRET_MAX ((size_t)65536) /* an RSA key in PEM has 800 bytes */
 #define SECRETS_MAX 16
+#define PARAMETER_MAX 4096 /* bytes of a parameter's value */
+
+/* A value that is being read. */
+struct place {
+	const struct section *section;
+	unsigned line;
+	const char *what; /* "the secret", for faults */
+};
 
 static bool
 is_blank_text(const char *text, size_t len)
@@ -34,25 +42,24 @@ without_newline(const char *text, size_t len)
 
 /* false: reported. */
 static bool
-read_secret_file(const struct section *section, const char *path, unsigned line,
-	struct config_secret *secret)
+read_file(const struct place *place, const char *path, struct config_secret *secret)
 {
 	struct safety_refusal refusal;
 	mode_t mode;
 	size_t len = 0;
 
 	safety_refusal_init(&refusal);
-	char *text = config_read_file(
-		section->loader->config, path, SAFETY_SECRET, SECRET_MAX, &len, &mode, &refusal);
+	char *text = config_read_file(place->section->loader->config, path, SAFETY_SECRET,
+		SECRET_MAX, &len, &mode, &refusal);
 	if (text != NULL) {
 		secret->len = without_newline(text, len);
 		secret->text = xmemdup0(text, secret->len);
 		free_secret(text, len);
 	} else if (refusal.reason.len > 0) {
-		loader_fault(
-			section, line, "the secret cannot be used: %s", buf_text(&refusal.reason));
+		loader_fault(place->section, place->line, "%s cannot be used: %s", place->what,
+			buf_text(&refusal.reason));
 	} else {
-		loader_fault(section, line, "the secret %s %s", path,
+		loader_fault(place->section, place->line, "%s %s %s", place->what, path,
 			errno == EFBIG ? "is longer than 64 KiB: name the right file"
 				       : "cannot be read: look at the file system");
 	}
@@ -61,23 +68,22 @@ read_secret_file(const struct section *section, const char *path, unsigned line,
 }
 
 static bool
-read_secret_variable(const struct section *section, const char *name, unsigned line,
-	struct config_secret *secret)
+read_variable(const struct place *place, const char *name, struct config_secret *secret)
 {
 	if (safety_is_request_variable(slice_of(name))) {
-		loader_fault(section, line,
-			"the secret cannot be used: the variable %s is set for each request by the "
+		loader_fault(place->section, place->line,
+			"%s cannot be used: the variable %s is set for each request by the "
 			"web server, so that a sender may choose it: set one with another name, or "
 			"write \"file:PATH\"",
-			name);
+			place->what, name);
 		return false;
 	}
 	const char *value = name[0] != '\0' && strchr(name, '=') == NULL ? getenv(name) : NULL;
 	if (value == NULL) {
-		loader_fault(section, line,
-			"the secret cannot be used: the environment variable \"%s\" is not set "
+		loader_fault(place->section, place->line,
+			"%s cannot be used: the environment variable \"%s\" is not set "
 			"for this process: set it, or write \"file:PATH\"",
-			name);
+			place->what, name);
 		return false;
 	}
 	secret->text = xstrdup(value);
@@ -86,15 +92,14 @@ read_secret_variable(const struct section *section, const char *name, unsigned l
 }
 
 static bool
-read_secret_literal(const struct section *section, const char *value, unsigned line,
-	struct config_secret *secret)
+read_literal(const struct place *place, const char *value, struct config_secret *secret)
 {
-	const struct loader *loader = section->loader;
+	const struct loader *loader = place->section->loader;
 	if ((loader->mode & S_IROTH) != 0) {
-		loader_fault(section, line,
-			"a secret stands in this file and others can read it (mode %04o): chmod "
-			"640 %s, or move the secret into a file and write \"file:PATH\"",
-			(unsigned)loader->mode & 07777U, loader->config->path);
+		loader_fault(place->section, place->line,
+			"%s stands in this file and others can read it (mode %04o): chmod "
+			"640 %s, or move it into a file and write \"file:PATH\"",
+			place->what, (unsigned)loader->mode & 07777U, loader->config->path);
 		return false;
 	}
 	secret->text = xstrdup(value);
@@ -109,40 +114,134 @@ free_secret_of(struct config_secret *secret)
 	free(secret->source);
 }
 
-/* Read one secret as it is written; false: reported, and nothing to free. */
+/* Read one value as it is written; false: reported, and nothing to free. */
 static bool
-read_secret(
-	const struct section *section, const char *value, unsigned line, struct config_secret *out)
+read_value(const struct place *place, const char *value, struct config_secret *out)
 {
 	struct config_secret secret = { NULL, 0, NULL, NULL };
 	bool read;
 	if (strncmp(value, "file:", 5) == 0 && value[5] != '\0') {
-		char *path = loader_path(section->loader->config, value + 5);
-		read = read_secret_file(section, path, line, &secret);
+		char *path = loader_path(place->section->loader->config, value + 5);
+		read = read_file(place, path, &secret);
 		secret.source = loader_join("file:", "", path);
 		free(path);
 	} else if (strncmp(value, "file:", 5) == 0) {
-		loader_fault(section, line, "\"file:\" names no file: write \"file:PATH\"");
+		loader_fault(place->section, place->line,
+			"\"file:\" names no file: write \"file:PATH\"");
 		return false;
 	} else if (strncmp(value, "env:", 4) == 0) {
-		read = read_secret_variable(section, value + 4, line, &secret);
+		read = read_variable(place, value + 4, &secret);
 		secret.source = xstrdup(value);
 	} else {
-		read = read_secret_literal(section, value, line, &secret);
+		read = read_literal(place, value, &secret);
 		secret.source = xstrdup("literal");
-	}
-	if (read && is_blank_text(secret.text, secret.len)) {
-		loader_fault(section, line,
-			"the secret (%s) is empty, and anybody could sign with it: put in the "
-			"sender's, or one from \"hookcgi secret\"",
-			secret.source);
-		read = false;
 	}
 	if (read)
 		*out = secret;
 	else
 		free_secret_of(&secret);
 	return read;
+}
+
+/* Put the secret, which is taken over, into the endpoint's list. */
+static void
+add_secret(const struct place *place, struct config_secret *secret, const char *key_id)
+{
+	struct config_endpoint *endpoint = place->section->endpoint;
+	if (is_blank_text(secret->text, secret->len)) {
+		loader_fault(place->section, place->line,
+			"the secret (%s) is empty, and anybody could sign with it: put in the "
+			"sender's, or one from \"hookcgi secret\"",
+			secret->source);
+		free_secret_of(secret);
+		return;
+	}
+	secret->key_id = key_id != NULL ? xstrdup(key_id) : NULL;
+	endpoint->secrets[endpoint->secret_count++] = *secret;
+}
+
+static bool
+can_learn(const struct provider *provider)
+{
+	for (size_t i = 0; i < provider->handshake_count; i++) {
+		if (provider->handshakes[i].learns != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* May a handshake make the file? It is not there. */
+static void
+check_learning(const struct place *place, const char *path)
+{
+	struct safety_refusal refusal;
+	safety_refusal_init(&refusal);
+	if (!safety_check_append(path, &refusal)) {
+		loader_fault(place->section, place->line, "the secret cannot be learned: %s",
+			buf_text(&refusal.reason));
+		config_watch_refused(place->section->loader->config, path, &refusal);
+	}
+	safety_refusal_free(&refusal);
+}
+
+/*
+ * "learned:PATH": a file that a handshake makes, a secret's file like any other from then
+ * on. It is watched before it is looked for, so that it cannot come in between unseen.
+ */
+static void
+load_learned(const struct place *place, const char *path)
+{
+	const struct section *section = place->section;
+	struct config_endpoint *endpoint = section->endpoint;
+	struct config *config = section->loader->config;
+	struct config_secret secret = { NULL, 0, NULL, NULL };
+	struct safety_refusal nothing;
+	struct stat status;
+
+	if (*path == '\0') {
+		loader_fault(
+			section, place->line, "\"learned:\" names no file: write \"learned:PATH\"");
+		return;
+	}
+	if (endpoint->learned != NULL) {
+		loader_fault(section, place->line,
+			"a second secret cannot be learned: an endpoint has one \"learned:PATH\", "
+			"give the sender another endpoint for another");
+		return;
+	}
+	if (endpoint->provider != NULL && !can_learn(endpoint->provider)) {
+		loader_fault(section, place->line,
+			"provider \"%s\" has no handshake that brings a secret: write "
+			"\"file:PATH\" and put the sender's into that file",
+			endpoint->provider->name);
+		return;
+	}
+	endpoint->learned = loader_path(config, path);
+	safety_refusal_init(&nothing);
+	config_watch_refused(config, endpoint->learned, &nothing);
+	safety_refusal_free(&nothing);
+	if (lstat(endpoint->learned, &status) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		check_learning(place, endpoint->learned);
+	} else if (read_file(place, endpoint->learned, &secret)) {
+		secret.source = loader_join("learned:", "", endpoint->learned);
+		add_secret(place, &secret, NULL);
+	}
+}
+
+static void
+load_secret(const struct place *place, const char *value, const char *key_id)
+{
+	struct config_secret secret;
+	if (strncmp(value, "learned:", 8) != 0) {
+		if (read_value(place, value, &secret))
+			add_secret(place, &secret, key_id);
+	} else if (key_id != NULL) {
+		loader_fault(place->section, place->line,
+			"a secret that is learned belongs to no key: write it into the endpoint "
+			"itself");
+	} else {
+		load_learned(place, value + 8);
+	}
 }
 
 static bool
@@ -155,31 +254,170 @@ needs_secret(const struct provider *provider)
 	return false;
 }
 
+/* How many there are in all; a key block without one is reported. */
+static size_t
+count_secrets(const struct section *section)
+{
+	const struct settings_option *keys = settings_find(section->block, "key");
+	size_t count = settings_find(section->block, "secret")->count;
+	for (size_t i = 0; i < keys->count; i++) {
+		const struct settings_block *key = &keys->blocks[i];
+		size_t secrets = settings_find(key, "secret")->count;
+		if (key->title[0] == '\0')
+			loader_fault(section, key->line,
+				"key \"\" names no key: write the id that the sender has for it");
+		if (secrets == 0)
+			loader_fault(section, key->line,
+				"key \"%s\" has no secret: write secret = \"file:PATH\" into it",
+				key->title);
+		count += secrets;
+	}
+	return count;
+}
+
+static void
+load_list(const struct section *section, const struct settings_block *block, const char *key_id)
+{
+	const struct settings_option *given = settings_find(block, "secret");
+	for (size_t i = 0; i < given->count; i++) {
+		const struct place place = { section, given->lines[i], "the secret" };
+		load_secret(&place, given->texts[i], key_id);
+	}
+}
+
 void
 loader_secrets(const struct section *section)
 {
 	struct config_endpoint *endpoint = section->endpoint;
-	const struct settings_option *given = settings_find(section->block, "secret");
+	const struct settings_option *keys = settings_find(section->block, "key");
 	unsigned line = settings_line(section->block, "secret");
+	size_t count = count_secrets(section);
 	/* A provider with a fault cannot say whether it needs one. */
-	if (given->count == 0 && endpoint->provider != NULL && needs_secret(endpoint->provider))
+	if (count == 0 && endpoint->provider != NULL && needs_secret(endpoint->provider))
 		loader_fault(section, line,
 			"endpoint \"%s\" has no secret: write secret = \"file:PATH\"",
 			endpoint->name);
-	if (given->count > 0 && endpoint->provider != NULL && !needs_secret(endpoint->provider))
+	if (count > 0 && endpoint->provider != NULL && !needs_secret(endpoint->provider))
 		loader_warn(section, line,
 			"the secret is not used, provider \"%s\" checks no signature: remove it, "
 			"or name the sender's provider",
 			endpoint->provider->name);
-	if (given->count > SECRETS_MAX) {
-		loader_fault(section, line, "%zu secrets are too many: keep at most %d",
-			given->count, SECRETS_MAX);
+	if (keys->count > 0 && endpoint->provider != NULL && !endpoint->provider->has_key_id)
+		loader_fault(section, keys->blocks[0].line,
+			"provider \"%s\" does not say which key it signed with (key_id): write the "
+			"secret into the endpoint itself",
+			endpoint->provider->name);
+	if (count > SECRETS_MAX) {
+		loader_fault(section, line, "%zu secrets are too many: keep at most %d", count,
+			SECRETS_MAX);
 		return;
 	}
-	endpoint->secrets = xcalloc(given->count, sizeof *endpoint->secrets);
-	for (size_t i = 0; i < given->count; i++) {
-		if (read_secret(section, given->texts[i], given->lines[i],
-			    &endpoint->secrets[endpoint->secret_count]))
-			endpoint->secret_count++;
+	endpoint->secrets = xcalloc(count, sizeof *endpoint->secrets);
+	load_list(section, section->block, NULL);
+	for (size_t i = 0; i < keys->count; i++)
+		load_list(section, &keys->blocks[i], keys->blocks[i].title);
+}
+
+/* Parameters. */
+
+static const struct provider_parameter *
+find_parameter(const struct provider *provider, const char *name)
+{
+	for (size_t i = 0; i < provider->parameter_count; i++) {
+		if (strcmp(provider->parameters[i].name, name) == 0)
+			return &provider->parameters[i];
+	}
+	return NULL;
+}
+
+static bool
+has_parameter(const struct config_endpoint *endpoint, const char *name)
+{
+	for (size_t i = 0; i < endpoint->parameter_count; i++) {
+		if (strcmp(endpoint->parameters[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+report_unknown_parameter(const struct place *place, const char *name)
+{
+	const struct provider *provider = place->section->endpoint->provider;
+	struct buf known;
+	buf_init(&known, 1024);
+	for (size_t i = 0; i < provider->parameter_count; i++)
+		buf_appendf(&known, "%s%s", i > 0 ? ", " : "", provider->parameters[i].name);
+	loader_fault(place->section, place->line,
+		"parameters: provider \"%s\" has no parameter \"%s\": %s%s", provider->name, name,
+		provider->parameter_count > 0 ? "it knows " : "remove it, it knows none",
+		buf_text(&known));
+	buf_free(&known);
+}
+
+/* Is the value one? false: reported. */
+static bool
+check_value(const struct place *place, const char *name, const struct config_secret *value)
+{
+	const char *wrong = NULL;
+	if (is_blank_text(value->text, value->len))
+		wrong = "is empty: write what the sender has for it";
+	else if (value->len > PARAMETER_MAX)
+		wrong = "is longer than 4 KiB: write what the sender has for it";
+	else if (strlen(value->text) != value->len)
+		wrong = "holds a zero byte: write it as plain text";
+	if (wrong != NULL)
+		loader_fault(place->section, place->line, "parameters: %s (%s) %s", name,
+			value->source, wrong);
+	return wrong == NULL;
+}
+
+/* One "NAME=VALUE". */
+static void
+load_parameter(const struct section *section, const char *text, unsigned line)
+{
+	struct config_endpoint *endpoint = section->endpoint;
+	const char *equals = strchr(text, '=');
+	if (equals == NULL || equals == text) {
+		loader_fault(section, line,
+			"parameters: a name and \"=\" are missing: write \"NAME=VALUE\"");
+		return;
+	}
+	char *name = xmemdup0(text, (size_t)(equals - text));
+	char *what = loader_join("the parameter ", "", name);
+	const struct place place = { section, line, what };
+	struct config_secret value;
+	if (endpoint->provider != NULL && find_parameter(endpoint->provider, name) == NULL) {
+		report_unknown_parameter(&place, name);
+	} else if (has_parameter(endpoint, name)) {
+		loader_fault(section, line, "parameters: %s is given twice: remove one", name);
+	} else if (read_value(&place, equals + 1, &value)) {
+		if (check_value(&place, name, &value))
+			endpoint->parameters[endpoint->parameter_count++] =
+				(struct message_parameter){ xstrdup(name), xstrdup(value.text) };
+		free_secret_of(&value);
+	}
+	free(what);
+	free(name);
+}
+
+void
+loader_parameters(const struct section *section)
+{
+	struct config_endpoint *endpoint = section->endpoint;
+	const struct settings_option *given = settings_find(section->block, "parameters");
+	endpoint->parameters = xcalloc(given->count, sizeof *endpoint->parameters);
+	for (size_t i = 0; i < given->count; i++)
+		load_parameter(section, given->texts[i], given->lines[i]);
+	for (size_t i = 0; endpoint->provider != NULL && i < endpoint->provider->parameter_count;
+		i++) {
+		const struct provider_parameter *parameter = &endpoint->provider->parameters[i];
+		if (parameter->need == PROVIDER_NEED_SCHEME &&
+			!has_parameter(endpoint, parameter->name))
+			loader_fault(section, settings_line(section->block, "parameters"),
+				"provider \"%s\" cannot check a signature without the parameter "
+				"%s (in its option %s): write parameters = {\"%s=VALUE\"}",
+				endpoint->provider->name, parameter->name, parameter->use,
+				parameter->name);
 	}
 }

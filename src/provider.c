@@ -38,10 +38,14 @@ static void
 handshake_free(struct provider_handshake *handshake)
 {
 	templates_free(handshake->when, handshake->when_count);
-	for (size_t i = 0; i < handshake->when_count; i++)
-		free(handshake->equals[i]);
-	free(handshake->equals);
+	templates_free(handshake->equals, handshake->when_count);
+	for (size_t i = 0; i < handshake->header_count; i++) {
+		free(handshake->headers[i].name);
+		template_free(handshake->headers[i].value);
+	}
 	template_free(handshake->answer);
+	template_free(handshake->challenge);
+	template_free(handshake->learns);
 	free(handshake->label);
 	free(handshake->method);
 	free(handshake->content_type);
@@ -66,13 +70,19 @@ provider_free(struct provider *provider)
 	for (size_t i = 0; i < provider->handshake_count; i++)
 		handshake_free(&provider->handshakes[i]);
 	free(provider->handshakes);
+	for (size_t i = 0; i < provider->parameter_count; i++) {
+		free(provider->parameters[i].name);
+		free(provider->parameters[i].use);
+	}
+	free(provider->parameters);
 	free(provider->name);
 	free(provider->title);
 	free(provider->docs);
 	free(provider->sure);
 	free(provider->rests_on);
 	free(provider->retry);
-	free(provider->success_body);
+	template_free(provider->success_body);
+	free(provider->success_type);
 	free(provider->document);
 	free(provider);
 }

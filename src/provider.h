@@ -92,17 +92,57 @@ struct provider_scheme {
 	int64_t future_ms;    /* how far ahead it may be; -1: any */
 };
 
+/* What a challenge that is computed with may be. */
+enum provider_challenge {
+	PROVIDER_CHALLENGE_TOKEN, /* 1 to 128 of A-Z a-z 0-9 and _ . ~ + / = - */
+	PROVIDER_CHALLENGE_HEX,   /* 1 to 64 hex digits */
+	PROVIDER_CHALLENGE_UUID,  /* hex digits and "-" as in RFC 9562 section 4 */
+};
+
+#define PROVIDER_ANSWER_HEADERS_MAX 4
+
+struct provider_answer_header {
+	char *name;
+	struct template *value;
+};
+
 /* A request that proves the URL, answered without a handler. */
 struct provider_handshake {
 	char *label;
-	char *method;           /* "POST", "GET", "HEAD" */
-	bool verified;          /* only after the signature was found right */
-	struct template **when; /* every one must expand, and to the text beside it */
-	char **equals;          /* NULL entry: any value */
+	char *method;  /* "POST", "GET", "HEAD" */
+	bool verified; /* only after the signature was found right */
+	/* A stranger could have something sent back, computed or kept: only for an endpoint that
+	 * says handshake = "open". */
+	bool needs_open;
+	struct template **when;   /* every one must expand, and to the text of the one beside it */
+	struct template **equals; /* NULL entry: any value */
 	size_t when_count;
 	int status;
 	char *content_type;
 	struct template *answer; /* the body, or NULL for an empty one */
+	struct provider_answer_header headers[PROVIDER_ANSWER_HEADERS_MAX];
+	size_t header_count;
+	/* What {digest} in the answer is made of, or NULL. Each part that comes from the request
+	 * is of the kind challenge_of. */
+	struct template *challenge;
+	enum provider_challenge challenge_of;
+	bool challenge_keyed; /* an HMAC with the endpoint's first secret; else a plain hash */
+	enum crypto_digest challenge_digest;
+	enum text_encoding challenge_encoding;
+	struct template *learns; /* the value that becomes the endpoint's secret, or NULL */
+};
+
+enum provider_need {
+	PROVIDER_NEED_NONE,      /* only {parameter:NAME?} */
+	PROVIDER_NEED_HANDSHAKE, /* nothing but a handshake is impossible without */
+	PROVIDER_NEED_SCHEME,
+};
+
+/* What the endpoint has to say for a {parameter:NAME}. */
+struct provider_parameter {
+	char *name;
+	enum provider_need need;
+	char *use; /* "signs", "handshake \"verify\"": the first that needs it so, for people */
 };
 
 /* What becomes of a body with Content-Encoding: gzip. */
@@ -134,10 +174,13 @@ struct provider {
 	size_t header_count;
 	struct provider_handshake *handshakes;
 	size_t handshake_count;
-	int success_status; /* what the sender wants to see, default 200 */
-	char *success_body; /* or NULL: ours */
-	int refusal_status; /* what it wants to see for a wrong signature, default 401 */
-	char *document;     /* the form field that holds the event as JSON, or NULL */
+	struct provider_parameter *parameters;
+	size_t parameter_count;
+	int success_status;            /* what the sender wants to see, default 200 */
+	struct template *success_body; /* or NULL: ours; where it does not expand: ours */
+	char *success_type;            /* its media type */
+	int refusal_status;            /* what it wants to see for a wrong signature, default 401 */
+	char *document;                /* the form field that holds the event as JSON, or NULL */
 	enum provider_gzip gzip;
 };
 
@@ -169,10 +212,16 @@ struct provider_handshake_options {
 	const char *label;
 	const char *method;   /* default "POST" */
 	const char *verified; /* "yes" or "no"; default yes for POST, no for GET and HEAD */
-	char *const *when;    /* "TEMPLATE=VALUE" or "TEMPLATE" */
-	const char *status;   /* 200 to 299, default 200 */
+	char *const *when;    /* "TEMPLATE=TEMPLATE" or "TEMPLATE" */
+	const char *status;   /* 200 to 299 or 400 to 499, default 200 */
 	const char *type;     /* "text/plain" (default) or "application/json" */
 	const char *answer;
+	char *const *answer_header; /* "Name: TEMPLATE" */
+	const char *challenge;
+	const char *challenge_of;        /* "token" (default), "hex", "uuid" */
+	const char *challenge_algorithm; /* "hmac-sha256", "sha256", … */
+	const char *challenge_encoding;  /* default "hex" */
+	const char *learns;
 };
 
 struct provider_options {
@@ -194,7 +243,8 @@ struct provider_options {
 	const char *gzip;     /* "signed", "plain" */
 	const char *success_status;
 	const char *success_body;
-	const char *refusal; /* 400 to 499 */
+	const char *success_type; /* "text/plain" (default), "application/json", "text/xml" */
+	const char *refusal;      /* 400 to 499 */
 };
 
 /* Called for each fault: the option's name ("signs"), which variant or handshake

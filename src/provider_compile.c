@@ -73,12 +73,44 @@ compile_gzip(struct compiler *compiler, const char *text, struct provider *provi
 			text);
 }
 
+static void
+compile_success_body(struct compiler *compiler, const struct provider_options *options,
+	struct provider *provider)
+{
+	const char *type = options->success_type != NULL ? options->success_type : "text/plain";
+	const char *body = options->success_body;
+	char reason[256];
+
+	if (body != NULL)
+		provider->success_body = *body == '\0' ? template_parse("", reason)
+						       : compile_template(compiler, "success_body",
+								 PLACE_SUCCESS, body);
+	if (options->success_type != NULL && body == NULL)
+		compile_fault(compiler, "success_body", "is missing: write what is of this type");
+	if (!compile_is_one_of(type, "text/plain", "application/json") &&
+		strcmp(type, "text/xml") != 0)
+		compile_fault(compiler, "success_type",
+			"\"%.40s\" is not allowed: write text/plain, application/json or text/xml",
+			type);
+	/* A JSON string is escaped, and a browser runs no script in plain text. */
+	if (strcmp(type, "text/xml") == 0 && provider->success_body != NULL &&
+		(provider->success_body->count > 1 ||
+			(provider->success_body->count == 1 &&
+				provider->success_body->parts[0].kind != TEMPLATE_LITERAL)))
+		compile_fault(compiler, "success_body",
+			"holds a reference, which is not escaped in XML: write fixed text");
+	provider->success_type =
+		xstrdup(strcmp(type, "text/plain") == 0 ? "text/plain; charset=utf-8" : type);
+}
+
 struct provider *
 provider_compile(
 	const struct provider_options *options, provider_fault *fault_function, void *context)
 {
-	struct compiler compiler = { .fault = fault_function, .context = context };
 	struct provider *provider = xcalloc(1, sizeof *provider);
+	struct compiler compiler = {
+		.fault = fault_function, .context = context, .provider = provider
+	};
 
 	if (options->name == NULL || !text_is_name(slice_of(options->name)))
 		compile_fault(&compiler, "name",
@@ -110,7 +142,7 @@ provider_compile(
 		compile_status(&compiler, "success", options->success_status, 200, 299, 200);
 	provider->refusal_status =
 		compile_status(&compiler, "refusal", options->refusal, 400, 499, 401);
-	provider->success_body = compile_copy(options->success_body);
+	compile_success_body(&compiler, options, provider);
 	provider->document = compile_copy(options->document);
 	compile_gzip(&compiler, options->gzip, provider);
 	compile_forget_told(&compiler);

@@ -85,6 +85,11 @@ static const unsigned place_kinds[] = {
 	[PLACE_SIGNS_HASH] = SIGNED_KINDS | KIND(SECRET),
 	[PLACE_REQUIRES] = SIGNED_KINDS | KIND(CLAIM),
 	[PLACE_FACT] = REQUEST_KINDS | KIND(CLAIM),
+	[PLACE_EXPECTED] = REQUEST_KINDS | KIND(PARAMETER),
+	[PLACE_CHALLENGE] = FIELD_KINDS | KIND(KEY) | KIND(PARAMETER),
+	[PLACE_LEARNS] = FIELD_KINDS,
+	[PLACE_ANSWER] = REQUEST_KINDS | KIND(PARAMETER) | KIND(DIGEST) | KIND(EVENT) | KIND(ID),
+	[PLACE_SUCCESS] = REQUEST_KINDS | KIND(EVENT) | KIND(ID),
 };
 
 static void
@@ -114,6 +119,45 @@ refers_to_anything(const struct template *template)
 	return false;
 }
 
+static bool
+is_for_handshake(enum place place)
+{
+	return place == PLACE_EXPECTED || place == PLACE_CHALLENGE || place == PLACE_ANSWER;
+}
+
+/* Of several templates that refer to it the first that needs it most is told. */
+static void
+note_parameter(struct compiler *compiler, const char *option, enum place place,
+	const struct template_part *part)
+{
+	struct provider *provider = compiler->provider;
+	struct provider_parameter *parameter = NULL;
+	enum provider_need need = part->optional            ? PROVIDER_NEED_NONE
+				  : is_for_handshake(place) ? PROVIDER_NEED_HANDSHAKE
+							    : PROVIDER_NEED_SCHEME;
+	char use[128];
+
+	for (size_t i = 0; i < provider->parameter_count; i++) {
+		if (strcmp(provider->parameters[i].name, part->text) == 0)
+			parameter = &provider->parameters[i];
+	}
+	if (parameter != NULL && parameter->need >= need)
+		return;
+	if (parameter == NULL) {
+		provider->parameters = xreallocarray(provider->parameters,
+			provider->parameter_count + 1, sizeof *provider->parameters);
+		parameter = &provider->parameters[provider->parameter_count++];
+		*parameter = (struct provider_parameter){ .name = xstrdup(part->text) };
+	}
+	if (is_for_handshake(place))
+		snprintf(use, sizeof use, "handshake \"%.64s\"", compiler->block);
+	else
+		snprintf(use, sizeof use, "%.64s", option);
+	free(parameter->use);
+	parameter->use = xstrdup(use);
+	parameter->need = need;
+}
+
 struct template *
 compile_template(
 	struct compiler *compiler, const char *option, enum place place, const char *source)
@@ -132,6 +176,8 @@ compile_template(
 	}
 	for (size_t i = 0; i < template->count; i++) {
 		enum template_kind kind = template->parts[i].kind;
+		if (kind == TEMPLATE_PARAMETER && (place_kinds[place] & 1u << kind) != 0)
+			note_parameter(compiler, option, place, &template->parts[i]);
 		if (kind == TEMPLATE_LITERAL || (place_kinds[place] & 1u << kind) != 0)
 			continue;
 		fault_misplaced(compiler, option, place, kind, source);

@@ -11,7 +11,8 @@
 struct compiler {
 	provider_fault *fault;
 	void *context;
-	const char *block; /* the variant or handshake at hand, NULL: the provider itself */
+	struct provider *provider; /* where the parameters are noted that templates refer to */
+	const char *block;         /* the variant or handshake at hand, NULL: the provider itself */
 	bool failed;
 	char **told; /* of the main scheme, not told again for what a variant takes over */
 	size_t told_count;
@@ -25,7 +26,12 @@ enum place {
 	PLACE_SIGNS,
 	PLACE_SIGNS_HASH, /* signs of a plain hash */
 	PLACE_REQUIRES,
-	PLACE_FACT, /* event, id, and what a handshake looks for or answers */
+	PLACE_FACT,     /* event, id, and what a handshake looks for */
+	PLACE_EXPECTED, /* what that must be */
+	PLACE_CHALLENGE,
+	PLACE_LEARNS,
+	PLACE_ANSWER,  /* body and headers of a handshake's answer */
+	PLACE_SUCCESS, /* body of an event's answer */
 };
 
 /* Report a fault of an option of the block at hand: what is wrong and what to write. */

@@ -22,6 +22,7 @@
 #include "handler.h"
 #include "handshake.h"
 #include "intake.h"
+#include "learn.h"
 #include "log.h"
 #include "message.h"
 #include "service.h"
@@ -30,8 +31,6 @@
 
 /* Bytes of an event type, and of an id. */
 #define VALUE_MAX 8192
-/* Bytes of a handshake's answer. */
-#define HANDSHAKE_ANSWER_MAX 4096
 /* From the start of a request to the last moment that a busy store is waited for: some senders wait 5 s. */
 #define STORE_WAIT_MS 4000
 /* What a sender is asked to wait for where nothing says more. */
@@ -44,6 +43,7 @@ enum outcome {
 	OUTCOME_DEAD,
 	OUTCOME_IGNORED,
 	OUTCOME_HANDSHAKE,
+	OUTCOME_CLOSED,
 	OUTCOME_NOT_FOUND,
 	OUTCOME_METHOD,
 	OUTCOME_MALFORMED,
@@ -75,6 +75,7 @@ static const struct {
 	[OUTCOME_DEAD] = { 200, "unusable", false }, /* kept: many senders never send again */
 	[OUTCOME_IGNORED] = { 200, "ignored", false },
 	[OUTCOME_HANDSHAKE] = { 200, "handshake", false },
+	[OUTCOME_CLOSED] = { 403, "forbidden", false },
 	[OUTCOME_NOT_FOUND] = { 404, "not_found", false },
 	[OUTCOME_METHOD] = { 405, "method_not_allowed", false },
 	[OUTCOME_MALFORMED] = { 400, "malformed", false },
@@ -115,15 +116,20 @@ struct request {
 	struct message message;
 	struct buf variables; /* that are kept */
 	struct intake_ticket ticket;
-	const char *reason;        /* for the log: why it ended as it did, or NULL */
-	char reason_made[256];     /* where reason is not a text that is there anyway */
-	struct http_answer answer; /* body and type, where not the outcome's own */
+	const char *reason; /* for the log: why it ended as it did, or NULL */
+	char reason_made
+		[HANDSHAKE_REASON_MAX]; /* where reason is not a text that is there anyway */
+	struct http_answer answer;      /* body and type, where not the outcome's own */
 	char status_text[96];
 	int64_t retry_after_s;
 	char retry_header[48];
 	int64_t delivery; /* our number for the event, 0: it has none */
 	unsigned attempt; /* the one that this process makes */
-	struct buf answer_body;
+	struct handshake_answer handshake;
+	struct buf success; /* the body that the sender insists on */
+	bool has_success;
+	bool closed; /* it is a handshake that the endpoint does not answer, for reason_made */
+	char allow[48];
 	struct run_result result;
 };
 
@@ -170,22 +176,35 @@ find_endpoint(struct request *request)
 		return because(request, OUTCOME_NOT_FOUND, "no endpoint of this name");
 	const char *reason;
 	request->verifier = snapshot_verifier(request->snapshot, request->endpoint, &reason);
-	if (request->verifier == NULL)
+	if (request->verifier == NULL && !config_awaits_secret(request->endpoint))
 		return because(request, OUTCOME_MISCONFIGURED, reason);
 	return OUTCOME_ACCEPTED;
+}
+
+static enum outcome
+refuse_method(struct request *request, const char *reason)
+{
+	const struct provider *provider = request->endpoint->provider;
+	snprintf(request->allow, sizeof request->allow, "Allow: %s%sPOST\r\n",
+		handshake_takes_method(provider, "GET") ? "GET, " : "",
+		handshake_takes_method(provider, "HEAD") ? "HEAD, " : "");
+	request->answer.extra_headers = request->allow;
+	return because(request, OUTCOME_METHOD, reason);
+}
+
+static bool
+is_post(const struct request *request)
+{
+	return strcmp(http_variable(request->exchange, "REQUEST_METHOD"), "POST") == 0;
 }
 
 static enum outcome
 check_method(struct request *request)
 {
 	const char *method = http_variable(request->exchange, "REQUEST_METHOD");
-	if (strcmp(method, "POST") == 0 ||
-		handshake_takes_method(request->endpoint->provider, method))
+	if (is_post(request) || handshake_takes_method(request->endpoint->provider, method))
 		return OUTCOME_ACCEPTED;
-	request->answer.extra_headers = handshake_takes_method(request->endpoint->provider, "GET")
-						? "Allow: GET, POST\r\n"
-						: "Allow: POST\r\n";
-	return because(request, OUTCOME_METHOD, "only POST is taken here");
+	return refuse_method(request, "only POST is taken here, and handshakes");
 }
 
 static bool
@@ -256,31 +275,87 @@ read_body(struct request *request, bool *has_length_out)
 	request->message.endpoint = slice_of(request->endpoint->name);
 	request->message.url_override = request->endpoint->url;
 	request->message.document = request->endpoint->provider->document;
+	request->message.parameters = request->endpoint->parameters;
+	request->message.parameter_count = request->endpoint->parameter_count;
 	return OUTCOME_ACCEPTED;
 }
 
-/* Answer a handshake if this is one. */
-static bool
-is_handshake(struct request *request, bool verified)
+/* Keep what a handshake brings, before it is answered. */
+static enum outcome
+learn(struct request *request)
+{
+	const struct buf *learned = &request->handshake.learned;
+	enum learn_result result = LEARN_DONE;
+	if (learned->len == 0)
+		return OUTCOME_HANDSHAKE;
+	http_wait_begin(request->exchange);
+	result = learn_secret(request->endpoint->learned, buf_slice(learned), request->reason_made);
+	http_wait_end(request->exchange);
+	switch (result) {
+	case LEARN_DONE: return OUTCOME_HANDSHAKE;
+	case LEARN_OTHER: return because(request, OUTCOME_CLOSED, request->reason_made);
+	case LEARN_FAILED: break;
+	}
+	return because(request, OUTCOME_UNAVAILABLE, request->reason_made);
+}
+
+/*
+ * Answer a handshake if this is one; ACCEPTED: it is none, go on. One that the endpoint
+ * does not answer is only remembered while nothing is verified: it may be a rightly signed
+ * event that looks like it.
+ */
+static enum outcome
+shake_hands(struct request *request, bool verified)
 {
 	const struct provider_handshake *handshake =
 		handshake_find(request->endpoint->provider, &request->message, verified);
+	enum outcome outcome;
 	if (handshake == NULL)
-		return false;
-	buf_init(&request->answer_body, HANDSHAKE_ANSWER_MAX);
-	if (!handshake_answer(handshake, &request->message, &request->answer_body))
-		return false;
+		return OUTCOME_ACCEPTED;
+	if (handshake_is_closed(handshake, request->endpoint, request->reason_made)) {
+		request->closed = true;
+		return verified ? because(request, OUTCOME_CLOSED, request->reason_made)
+				: OUTCOME_ACCEPTED;
+	}
+	handshake_answer_free(&request->handshake);
+	handshake_answer_init(&request->handshake);
+	switch (handshake_make(
+		handshake, request->endpoint, &request->message, &request->handshake)) {
+	case HANDSHAKE_ANSWERED: break;
+	case HANDSHAKE_ABSENT: return OUTCOME_ACCEPTED;
+	case HANDSHAKE_UNFIT:
+		return because(request, OUTCOME_MALFORMED, request->handshake.unfit_reason);
+	case HANDSHAKE_ERROR:
+		return because(request, OUTCOME_UNAVAILABLE, "no answer could be computed");
+	}
+	outcome = learn(request);
+	if (outcome != OUTCOME_HANDSHAKE)
+		return outcome;
 	request->answer.status = handshake->status;
 	request->answer.content_type = handshake->content_type;
-	request->answer.body = buf_slice(&request->answer_body);
-	because(request, OUTCOME_HANDSHAKE, handshake->label);
-	return true;
+	request->answer.body = buf_slice(&request->handshake.body);
+	if (request->handshake.headers.len > 0)
+		request->answer.extra_headers = buf_text(&request->handshake.headers);
+	return because(request, OUTCOME_HANDSHAKE, handshake->label);
+}
+
+/* A closed handshake that is no event either: whoever registers the URL has to learn why. */
+static enum outcome
+refuse_closed(struct request *request, enum outcome outcome)
+{
+	bool proven = request->endpoint->provider->schemes[0].method != PROVIDER_NONE;
+	if (request->closed &&
+		(outcome == OUTCOME_UNAUTHORIZED || (outcome == OUTCOME_ACCEPTED && !proven)))
+		return because(request, OUTCOME_CLOSED, request->reason_made);
+	return outcome;
 }
 
 static enum outcome
 verify(struct request *request, bool has_length)
 {
 	struct signature_report report;
+	if (request->verifier == NULL)
+		return because(request, OUTCOME_UNAUTHORIZED, "no secret has been learned yet");
 	enum signature_result result = signature_verify(
 		request->verifier, &request->message, request->received_ms, &report);
 	switch (result) {
@@ -296,6 +371,12 @@ verify(struct request *request, bool has_length)
 	case SIGNATURE_EXPIRED:
 	case SIGNATURE_EARLY:
 		return because(request, OUTCOME_UNAUTHORIZED, signature_reason(result));
+	}
+	if (handshake_may_have_signed(request->endpoint->provider,
+		    &request->endpoint->provider->schemes[report.scheme], &request->message)) {
+		request->verified = false;
+		return because(request, OUTCOME_UNAUTHORIZED,
+			"anybody could have got this signature as the answer to a handshake");
 	}
 	/* A body that came without a length may have been cut off unseen (mod_cgid):
 	 * only a signature over it tells. */
@@ -372,6 +453,17 @@ identify(struct request *request)
 	if (event_result == TEMPLATE_TOO_LONG || id_result == TEMPLATE_TOO_LONG)
 		return because(request, OUTCOME_UNUSABLE, "the event type or id is too long");
 	return OUTCOME_ACCEPTED;
+}
+
+/* What the sender insists on is made while its request is at hand; it may be answered from elsewhere. */
+static void
+prepare_success(struct request *request)
+{
+	const struct provider *provider = request->endpoint->provider;
+	request->has_success = provider->success_body != NULL &&
+			       handshake_text(provider->success_body,
+				       strcmp(provider->success_type, "application/json") == 0,
+				       &request->message, &request->success);
 }
 
 static enum outcome
@@ -670,8 +762,8 @@ reply_with_output(struct request *request)
 	const struct provider *provider = request->endpoint->provider;
 	request->answer.status = provider->success_status;
 	/* An empty body that is insisted on gives way: the output may be an answer to a command. */
-	if ((provider->success_body == NULL || *provider->success_body == '\0') &&
-		request->endpoint->reply == CONFIG_REPLY_OUTPUT && request->result.output.len > 0) {
+	if (request->success.len == 0 && request->endpoint->reply == CONFIG_REPLY_OUTPUT &&
+		request->result.output.len > 0) {
 		request->answer.content_type = request->endpoint->reply_type;
 		request->answer.body = buf_slice(&request->result.output);
 	}
@@ -687,18 +779,22 @@ decide(struct request *request)
 		outcome = check_method(request);
 	if (outcome == OUTCOME_ACCEPTED)
 		outcome = read_body(request, &has_length);
-	if (outcome == OUTCOME_ACCEPTED && is_handshake(request, false))
-		outcome = OUTCOME_HANDSHAKE;
 	if (outcome == OUTCOME_ACCEPTED)
-		outcome = verify(request, has_length);
+		outcome = shake_hands(request, false);
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = refuse_closed(request, verify(request, has_length));
 	if (outcome == OUTCOME_ACCEPTED && request->compressed)
 		outcome = uncompress_verified(request);
 	if (outcome == OUTCOME_ACCEPTED)
 		outcome = identify(request);
+	if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_UNUSABLE)
+		prepare_success(request);
 	if (outcome == OUTCOME_UNUSABLE)
 		outcome = keep_unusable(request);
-	if (outcome == OUTCOME_ACCEPTED && is_handshake(request, true))
-		outcome = OUTCOME_HANDSHAKE;
+	if (outcome == OUTCOME_ACCEPTED)
+		outcome = shake_hands(request, true);
+	if (outcome == OUTCOME_ACCEPTED && !is_post(request))
+		outcome = refuse_method(request, "only a POST is an event");
 	if (outcome == OUTCOME_ACCEPTED)
 		outcome = choose_run(request);
 	if (outcome == OUTCOME_ACCEPTED)
@@ -723,8 +819,8 @@ refusal_status(const struct request *request, enum outcome outcome)
 static bool
 wants_no_body(const struct request *request)
 {
-	const char *body = request->endpoint->provider->success_body;
-	return body != NULL && *body == '\0';
+	const struct template *body = request->endpoint->provider->success_body;
+	return body != NULL && body->count == 0;
 }
 
 /* The sender's required success where it has one, else the outcome's own words. */
@@ -740,9 +836,9 @@ compose_answer(struct request *request, enum outcome outcome)
 			success ? provider->success_status : refusal_status(request, outcome);
 	if (answer->content_type == NULL && outcome != OUTCOME_HANDSHAKE) {
 		answer->content_type = "application/json";
-		if (success && provider->success_body != NULL) {
-			answer->content_type = "text/plain; charset=utf-8";
-			answer->body = slice_of(provider->success_body);
+		if (success && request->has_success) {
+			answer->content_type = provider->success_type;
+			answer->body = buf_slice(&request->success);
 		} else if (outcome == OUTCOME_UNAUTHORIZED && wants_no_body(request)) {
 			answer->content_type = NULL;
 		} else if (success && request->endpoint->reply == CONFIG_REPLY_NONE) {
@@ -833,7 +929,8 @@ request_free(struct request *request)
 {
 	run_result_free(&request->result);
 	message_free(&request->message);
-	buf_free(&request->answer_body);
+	handshake_answer_free(&request->handshake);
+	buf_free(&request->success);
 	buf_free(&request->variables);
 	buf_free(&request->event);
 	buf_free(&request->key);
@@ -865,6 +962,8 @@ receive(void *context, struct http_exchange *exchange)
 	request->received_ms = clock_wall_ms();
 	request->retry_after_s = RETRY_AFTER_S;
 	run_result_init(&request->result);
+	handshake_answer_init(&request->handshake);
+	buf_init(&request->success, 0);
 
 	enum outcome outcome = decide(request);
 	if (outcome == OUTCOME_LATER)

@@ -82,7 +82,8 @@ static void
 prepare_endpoint(struct snapshot *snapshot, size_t i)
 {
 	const struct config_endpoint *endpoint = &snapshot->config->endpoints[i];
-	if (endpoint->unusable != NULL || endpoint->provider == NULL)
+	if (endpoint->unusable != NULL || endpoint->provider == NULL ||
+		config_awaits_secret(endpoint))
 		return;
 	snapshot->verifiers[i] = verifier_new(endpoint->provider, endpoint->secrets,
 		endpoint->secret_count, snapshot->reasons[i]);

@@ -36,7 +36,7 @@ const struct config *snapshot_config(const struct snapshot *snapshot);
 
 /*
  * The verifier of an endpoint of this snapshot's configuration. NULL: it cannot be used and reason_out
- * points to why (borrowed).
+ * points to why (borrowed), or to "" where it serves without one: config_awaits_secret().
  */
 const struct verifier *snapshot_verifier(const struct snapshot *snapshot,
 	const struct config_endpoint *endpoint, const char **reason_out);

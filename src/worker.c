@@ -283,6 +283,8 @@ make_message(struct work *work)
 	work->message.url_override = work->endpoint->url;
 	work->message.document = work->endpoint->provider->document;
 	work->message.endpoint = slice_of(work->endpoint->name);
+	work->message.parameters = work->endpoint->parameters;
+	work->message.parameter_count = work->endpoint->parameter_count;
 	work->message.event = known(&work->job.type);
 	work->message.id = known(&work->job.sender_id);
 	work->message.key = known(&work->job.key);

@@ -391,7 +391,7 @@ static const struct wrong {
 	{ "secret = {\"file:secret\", \"env:QUERY_STRING\"}", "QUERY_STRING is set for each" },
 	{ "secret = {\"file:secret\", \"file:nosuch\"}", "nosuch" },
 	{ "secret = {a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q}", "17 secrets are too many" },
-	{ "provider = \"githab\"", "did you mean \"github\"" },
+	{ "provider = \"githab\"", "\"github\"" },
 	{ "provider = \"nothing-like-it\"", "hookcgi provider" },
 	{ "provider = \"../../etc/passwd\"", "there is no provider" },
 	{ "run = {\"run.sh\"}", "a fixed path with a slash: write \"/path/to/run.sh\"" },
@@ -538,6 +538,185 @@ only_one_newline_is_taken_off(void **state)
 		     "}\n");
 		assert_string_equal(endpoint("a")->secrets[0].text, rows[i].secret);
 	}
+}
+
+/* A provider whose scheme needs a parameter, whose handshake needs one, and that brings a secret. */
+#define OWN                                                                                      \
+	"provider \"own\" { header = \"X-S\" algorithm = \"hmac-sha256\"\n"                      \
+	"  signs = \"{parameter:app}.{body}\" key_id = \"{header:X-Key}\"\n"                     \
+	"  handshake \"verify\" { method = \"GET\" when = \"{query:t}={parameter:token}\" }\n"   \
+	"  handshake \"learn\" { verified = \"no\" when = \"{body:s}\" learns = \"{body:s}\" } " \
+	"}\n"                                                                                    \
+	"endpoint \"a\" { provider = \"own\" run = {}\n"
+
+static void
+parameters_come_from_where_secrets_may(void **state)
+{
+	(void)state;
+	write_file("token", 0600, "t0ken\n");
+	setenv("HOOKCGI_TEST_APP", "app=1", 1);
+	load(OWN "secret = \"file:secret\"\n"
+		 "parameters = {\"token=file:token\", \"app=env:HOOKCGI_TEST_APP\"} }\n");
+	expect_fine();
+	assert_int_equal(endpoint("a")->parameter_count, 2);
+	assert_string_equal(endpoint("a")->parameters[0].name, "token");
+	assert_string_equal(endpoint("a")->parameters[0].value, "t0ken");
+	assert_string_equal(endpoint("a")->parameters[1].name, "app");
+	assert_string_equal(endpoint("a")->parameters[1].value, "app=1");
+	assert_false(config_changed(config));
+	write_file("token", 0600, "changed\n");
+	assert_true(config_changed(config));
+	load(OWN "secret = \"file:secret\"\n"
+		 "parameters = \"app=literal=x\" handshake = \"open\" }\n");
+	expect_fine();
+	assert_string_equal(endpoint("a")->parameters[0].value, "literal=x");
+	assert_true(endpoint("a")->handshake_open);
+}
+
+static void
+wrong_parameters_make_an_endpoint_unusable(void **state)
+{
+	static const struct {
+		const char *text, *piece;
+	} rows[] = {
+		{ "", "provider \"own\" cannot check a signature without the parameter app (in its "
+		      "option signs): write parameters = {\"app=VALUE\"}" },
+		{ "parameters = {\"token=x\"}", "without the parameter app" },
+		{ "parameters = {\"app=x\", \"ap=y\"}",
+			"has no parameter \"ap\": it knows app, token" },
+		{ "parameters = {\"app=x\", \"app=y\"}", "app is given twice" },
+		{ "parameters = {\"app\"}", "write \"NAME=VALUE\"" },
+		{ "parameters = {\"=x\"}", "write \"NAME=VALUE\"" },
+		{ "parameters = {\"app=\"}", "app (literal) is empty" },
+		{ "parameters = {\"app= \"}", "app (literal) is empty" },
+		{ "parameters = {\"app=file:nosuch\"}", "the parameter app cannot be used: " },
+		{ "parameters = {\"app=file:readable\"}", "others can read" },
+		{ "parameters = {\"app=file:zero\"}", "holds a zero byte" },
+		{ "parameters = {\"app=file:big\"}", "longer than 4 KiB" },
+		{ "parameters = {\"app=env:HTTP_X_APP\"}",
+			"the parameter app cannot be used: the variable HTTP_X_APP is set for each "
+			"request" },
+		{ "parameters = {\"app=env:HOOKCGI_NOT_SET\"}", "is not set" },
+		{ "handshake = \"closed\" parameters = {\"app=x\"}",
+			"write \"signed\" or \"open\"" },
+	};
+	char big[4098], text[2048];
+
+	(void)state;
+	memset(big, 'x', sizeof big - 1);
+	big[sizeof big - 1] = '\0';
+	write_file("big", 0600, big);
+	write_bytes("zero", 0600, "a\0b", 3);
+	write_file("readable", 0644, "app");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		snprintf(text, sizeof text, OWN "secret = \"file:secret\" %s }\n", rows[i].text);
+		load(text);
+		expect_fault(CONFIG_FAULT, rows[i].text[0] == '\0' ? 5 : 6, rows[i].piece);
+		assert_non_null(endpoint("a")->unusable);
+	}
+	/* As a secret: not where others can read it. */
+	write_file(
+		"hookcgi.conf", 0644, OWN "secret = \"file:secret\"\nparameters = {\"app=x\"} }\n");
+	reload(NULL);
+	expect_fault(
+		CONFIG_FAULT, 7, "the parameter app stands in this file and others can read it");
+}
+
+static void
+key_blocks_hold_secrets_of_one_key(void **state)
+{
+	(void)state;
+	write_file("second", 0600, "second\n");
+	load(OWN "parameters = {\"app=x\"}\n"
+		 "key \"key 1\" { secret = {\"file:secret\", \"literal\"} }\n"
+		 "key \"k2\" { secret = \"file:second\" }\n"
+		 "secret = \"any\" }\n");
+	expect_fine();
+	const struct config_endpoint *a = endpoint("a");
+	assert_int_equal(a->secret_count, 4);
+	assert_string_equal(a->secrets[0].text, "any");
+	assert_null(a->secrets[0].key_id);
+	assert_string_equal(a->secrets[1].text, "s3cret");
+	assert_string_equal(a->secrets[1].key_id, "key 1");
+	assert_string_equal(a->secrets[2].text, "literal");
+	assert_string_equal(a->secrets[2].key_id, "key 1");
+	assert_string_equal(a->secrets[3].text, "second");
+	assert_string_equal(a->secrets[3].key_id, "k2");
+
+	load(OWN "parameters = {\"app=x\"}\nkey \"k\" { }\n"
+		 "key \"\" { secret = \"x\" }\n"
+		 "key \"l\" { secret = \"learned:there\" }\n"
+		 "key \"m\" { secret = {a,b,c,d,e,f,g,h} }\n"
+		 "secret = {i,j,k,l,m,n,o,p} }\n");
+	expect_fault(CONFIG_FAULT, 7, "key \"k\" has no secret");
+	expect_fault(CONFIG_FAULT, 8, "key \"\" names no key");
+	expect_fault(CONFIG_FAULT, 11, "18 secrets are too many: keep at most 16");
+	load(OWN "parameters = {\"app=x\"}\nkey \"l\" { secret = \"learned:there\" } }\n");
+	expect_fault(CONFIG_FAULT, 7, "a secret that is learned belongs to no key");
+	load("endpoint \"a\" { provider = \"github\" run = {}\n"
+	     "key \"k\" { secret = \"file:secret\" } }\n");
+	expect_fault(CONFIG_FAULT, 2, "provider \"github\" does not say which key it signed with");
+}
+
+#define LEARNING OWN "parameters = {\"app=x\"}\n"
+
+static void
+a_secret_that_is_to_be_learned_may_be_absent(void **state)
+{
+	(void)state;
+	load(LEARNING "secret = \"learned:keys\" }\n");
+	expect_fine();
+	assert_null(endpoint("a")->unusable);
+	assert_int_equal(endpoint("a")->secret_count, 0);
+	assert_string_equal(endpoint("a")->learned, path_of("keys"));
+	assert_true(config_awaits_secret(endpoint("a")));
+	assert_false(config_changed(config));
+	write_file("keys", 0600, "brought");
+	assert_true(config_changed(config));
+	reload(NULL);
+	expect_fine();
+	assert_false(config_awaits_secret(endpoint("a")));
+	assert_int_equal(endpoint("a")->secret_count, 1);
+	assert_string_equal(endpoint("a")->secrets[0].text, "brought");
+	assert_false(config_changed(config));
+	/* Beside others there is something to check with. */
+	assert_int_equal(unlink(path_of("keys")), 0);
+	load(LEARNING "secret = {\"learned:keys\", \"file:secret\"} }\n");
+	expect_fine();
+	assert_false(config_awaits_secret(endpoint("a")));
+	assert_int_equal(endpoint("a")->secret_count, 1);
+}
+
+static void
+a_secret_that_cannot_be_learned_safely_makes_an_endpoint_unusable(void **state)
+{
+	static const struct {
+		const char *text, *piece;
+	} rows[] = {
+		{ "secret = \"learned:\"", "names no file" },
+		{ "secret = \"learned:no/such/folder\"", "the secret cannot be learned: " },
+		{ "secret = {\"learned:one\", \"learned:two\"}",
+			"a second secret cannot be learned" },
+		{ "secret = \"learned:readable\"", "others can read" },
+		{ "secret = \"learned:empty\"", "is empty" },
+		{ "secret = \"learned:dangling\"", "does not exist" },
+		{ "secret = \"learned:.\"", "is a folder" },
+	};
+	char text[2048];
+
+	(void)state;
+	write_file("readable", 0644, "x");
+	write_file("empty", 0600, "");
+	assert_int_equal(symlink("nowhere", path_of("dangling")), 0);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		snprintf(text, sizeof text, LEARNING "%s }\n", rows[i].text);
+		load(text);
+		expect_fault(CONFIG_FAULT, 7, rows[i].piece);
+		assert_non_null(endpoint("a")->unusable);
+		assert_false(config_awaits_secret(endpoint("a")));
+	}
+	load("endpoint \"a\" { provider = \"github\" run = {}\nsecret = \"learned:x\" }\n");
+	expect_fault(CONFIG_FAULT, 2, "provider \"github\" has no handshake that brings a secret");
 }
 
 static void
@@ -1403,6 +1582,11 @@ main(void)
 		TEST(a_wrong_endpoint_is_unusable_alone_and_says_why),
 		TEST(a_secret_of_64_kib_is_read_whole),
 		TEST(only_one_newline_is_taken_off),
+		TEST(parameters_come_from_where_secrets_may),
+		TEST(wrong_parameters_make_an_endpoint_unusable),
+		TEST(key_blocks_hold_secrets_of_one_key),
+		TEST(a_secret_that_is_to_be_learned_may_be_absent),
+		TEST(a_secret_that_cannot_be_learned_safely_makes_an_endpoint_unusable),
 		TEST(an_endpoint_without_provider_or_secret_is_unusable),
 		TEST(a_secret_for_an_unsigned_endpoint_is_worth_a_word),
 		TEST(every_fault_is_reported_in_order),

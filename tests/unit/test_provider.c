@@ -68,7 +68,8 @@ static const struct fault_row {
 		"hmac-sha384 hmac-sha512 md5 sha1 sha256 sha384 sha512 ed25519 ecdsa-p256-sha256 "
 		"rsa-sha1 "
 		"rsa-sha256 rsa-sha512 rsa-pss-sha512 jwt-hs256 "
-		"jwt-hs384 jwt-hs512 jwt-rs256 jwt-es256 jwt-es512 jwt-eddsa token bearer basic none" },
+		"jwt-hs384 jwt-hs512 jwt-rs256 jwt-es256 jwt-es512 jwt-eddsa token bearer basic "
+		"none" },
 	{ BARE(.algorithm = "hmac-sha256"), "header", "the header that carries the signature" },
 	{ BARE(.algorithm = "token"), "header", "the header that carries the token" },
 	{ BARE(.algorithm = "token", .header = LIST("X Sig")), "header",
@@ -179,6 +180,19 @@ static const struct fault_row {
 		"the same text for every request" },
 	{ { .name = "acme", .main = { SIGNED }, .headers = LIST("X-Ok", "X: no") }, "headers",
 		"\"X: no\" is not the name of a header" },
+	{ { .name = "acme", .main = { SIGNED }, .success_body = "{\"a\":1}" }, "success_body",
+		"unknown reference" },
+	{ { .name = "acme", .main = { SIGNED }, .success_body = "{digest}" }, "success_body",
+		"{digest} has no meaning here" },
+	{ { .name = "acme", .main = { SIGNED }, .success_body = "x", .success_type = "text/html" },
+		"success_type", "write text/plain, application/json or text/xml" },
+	{ { .name = "acme",
+		  .main = { SIGNED },
+		  .success_body = "<Ack>{body:id}</Ack>",
+		  .success_type = "text/xml" },
+		"success_body", "not escaped in XML" },
+	{ { .name = "acme", .main = { SIGNED }, .success_type = "text/plain" }, "success_body",
+		"is missing" },
 	{ { .name = "acme", .main = { SIGNED }, .success_status = "500" }, "success",
 		"\"500\" is not possible here: write a number from 200 to 299" },
 	{ { .name = "acme", .main = { SIGNED }, .success_status = "100" }, "success",
@@ -285,6 +299,8 @@ none_is_never_beside_another_scheme(void **state)
 	}
 }
 
+#define DIGEST(algorithm) .challenge = "{body:a}", .challenge_algorithm = algorithm
+
 static void
 handshake_faults_name_their_block(void **state)
 {
@@ -305,6 +321,66 @@ handshake_faults_name_their_block(void **state)
 		{ { .when = LIST("ping=ping") }, "when", "the same text for every request" },
 		{ { .when = LIST("{event}=ping") }, "when", "{event} has no meaning here" },
 		{ { .when = LIST("=ping") }, "when", "is empty" },
+		{ { .when = LIST("{query:t}={parameter:token?}") }, "when", "cannot be left out" },
+		{ { .when = LIST("{parameter:token}=x") }, "when",
+			"{parameter:NAME} has no meaning here" },
+		{ { .when = LIST("{query:t}={secret}") }, "when", "{secret} has no meaning here" },
+		{ { .when = LIST("{body:a}"), .answer = "{digest}" }, "challenge",
+			"{digest} is made of it" },
+		{ { .when = LIST("{body:a}"), .challenge_of = "hex" }, "challenge", "is missing" },
+		{ { .when = LIST("{body:a}"), DIGEST("sha256"), .answer = "x" }, "answer",
+			"does not hold {digest}" },
+		{ { .when = LIST("{body:a}"), DIGEST(NULL), .answer = "{digest}" },
+			"challenge_algorithm", "is missing" },
+		{ { .when = LIST("{body:a}"), DIGEST("hmac-crc"), .answer = "{digest}" },
+			"challenge_algorithm", "\"hmac-crc\" is not known" },
+		{ { .when = LIST("{body:a}"),
+			  DIGEST("sha256"),
+			  .challenge_of = "any",
+			  .answer = "{digest}" },
+			"challenge_of", "write token, hex or uuid" },
+		{ { .when = LIST("{body:a}"),
+			  DIGEST("sha256"),
+			  .challenge_encoding = "b64",
+			  .answer = "{digest}" },
+			"challenge_encoding", "is not known" },
+		{ { .when = LIST("{body:a}"),
+			  .challenge = "{body:a}{body:b}",
+			  .challenge_algorithm = "hmac-sha256",
+			  .answer = "{digest}" },
+			"challenge", "one value as it was sent" },
+		{ { .when = LIST("{body:a}"),
+			  .challenge = "x{body:a}",
+			  .challenge_algorithm = "hmac-sha256",
+			  .answer = "{digest}" },
+			"challenge", "one value as it was sent" },
+		{ { .when = LIST("{body:a}"),
+			  .challenge = "{body}",
+			  .challenge_algorithm = "sha256",
+			  .answer = "{digest}" },
+			"challenge", "{body} has no meaning here" },
+		{ { .when = LIST("{body:a}"), .answer_header = LIST("X-Name") }, "answer_header",
+			"write \"X-Name: TEMPLATE\"" },
+		{ { .when = LIST("{body:a}"), .answer_header = LIST("X\r\nName: x") },
+			"answer_header", "is not a header" },
+		{ { .when = LIST("{body:a}"), .answer_header = LIST("location: {body:a}") },
+			"answer_header", "is obeyed by web servers" },
+		{ { .when = LIST("{body:a}"), .answer_header = LIST("X-Accel-Redirect: {body:a}") },
+			"answer_header", "is obeyed by web servers" },
+		{ { .when = LIST("{body:a}"), .answer_header = LIST("Content-Type: {body:a}") },
+			"answer_header", "is obeyed by web servers" },
+		{ { .when = LIST("{body:a}"),
+			  .answer_header = LIST("A: 1", "B: 1", "C: 1", "D: 1", "E: 1") },
+			"answer_header", "more than 4 headers" },
+		{ { .when = LIST("{body:a}"), .learns = "{body:a}" }, "learns",
+			"write verified = \"no\"" },
+		{ { .when = LIST("{body:a}"),
+			  .verified = "no",
+			  .learns = "{body:a}",
+			  .status = "404" },
+			"learns", "write 200 to 299" },
+		{ { .when = LIST("{body:a}"), .verified = "no", .learns = "fixed" }, "learns",
+			"the same text for every request" },
 	};
 
 	(void)state;
@@ -322,6 +398,44 @@ handshake_faults_name_their_block(void **state)
 			fail_msg("row %zu:\n%s", i, faults.all);
 		assert_non_null(strstr(faults.all, "handshake/"));
 		assert_string_equal(faults.block, "second");
+	}
+}
+
+/* What is signed of a token, "HEADER.PAYLOAD", would be a challenge. */
+static void
+no_stranger_gets_a_token_signed(void **state)
+{
+	static const struct {
+		const char *algorithm, *kind, *challenge, *verified;
+		bool taken;
+	} rows[] = {
+		{ "jwt-hs256", "token", "hmac-sha256", "no", false },
+		{ "jwt-hs256", "hex", "hmac-sha256", "no", true },
+		{ "jwt-hs256", "token", "sha256", "no", true },
+		{ "jwt-hs256", "token", "hmac-sha256", "yes", true },
+		{ "hmac-sha256", "token", "hmac-sha256", "no", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct provider_handshake_options handshake = { .label = "c",
+			.method = "GET",
+			.verified = rows[i].verified,
+			.challenge = "{query:c}",
+			.challenge_of = rows[i].kind,
+			.challenge_algorithm = rows[i].challenge,
+			.answer = "{digest}" };
+		const struct provider_options options = { .name = "acme",
+			.main = { .header = LIST("X-Sig"), .algorithm = rows[i].algorithm },
+			.handshakes = &handshake,
+			.handshake_count = 1 };
+		struct faults faults = { 0 };
+		struct provider *provider = provider_compile(&options, note_fault, &faults);
+		if ((provider != NULL) != rows[i].taken)
+			fail_msg("row %zu: %s", i, faults.all);
+		if (provider == NULL)
+			assert_string_equal(faults.option, "challenge_of");
+		provider_free(provider);
 	}
 }
 
@@ -453,7 +567,7 @@ keys_and_carriers_are_read(void **state)
 	assert_string_equal(scheme->key.append, "&");
 	assert_int_equal(provider->header_count, 2);
 	assert_int_equal(provider->success_status, 204);
-	assert_string_equal(provider->success_body, "[accepted]");
+	assert_string_equal(provider->success_body->source, "[accepted]");
 	provider_free(provider);
 }
 
@@ -646,9 +760,9 @@ handshake_conditions_are_split_at_the_first_equals_sign_outside_braces(void **st
 	(void)state;
 	assert_int_equal(ping->when_count, 3);
 	assert_string_equal(ping->when[0]->source, "{body:a=b}");
-	assert_string_equal(ping->equals[0], "{body}=x");
+	assert_string_equal(ping->equals[0]->source, "{body}=x");
 	assert_null(ping->equals[1]);
-	assert_string_equal(ping->equals[2], "");
+	assert_string_equal(ping->equals[2]->source, "");
 	assert_string_equal(ping->method, "POST");
 	assert_int_equal(ping->status, 200);
 	assert_string_equal(ping->content_type, "text/plain");
@@ -659,6 +773,91 @@ handshake_conditions_are_split_at_the_first_equals_sign_outside_braces(void **st
 	assert_true(provider->handshakes[2].verified);
 	assert_int_equal(provider->handshakes[2].status, 204);
 	assert_false(provider->handshakes[3].verified);
+	provider_free(provider);
+}
+
+static void
+an_unsigned_handshake_that_gives_something_away_wants_consent(void **state)
+{
+	const struct {
+		struct provider_handshake_options options;
+		bool needs_open;
+	} rows[] = {
+		{ { .method = "GET", .answer = "{query:c}" }, true },
+		{ { .method = "GET", .answer_header = LIST("X-Echo: {header:X-Echo}") }, true },
+		{ { .method = "GET", .answer = "{url}" }, true },
+		{ { .method = "GET",
+			  .challenge = "{query:c}",
+			  .challenge_algorithm = "hmac-sha256",
+			  .answer = "{digest}" },
+			true },
+		{ { .method = "GET", .when = LIST("{query:t}=fixed"), .answer = "{query:c}" },
+			true },
+		{ { .verified = "no", .when = LIST("{body:c}"), .answer = "{body:c}" }, true },
+		{ { .verified = "no", .when = LIST("{body:c}"), .learns = "{body:c}" }, true },
+		/* Also for whoever knows the token: it stands in logs. */
+		{ { .verified = "no",
+			  .when = LIST("{query:t}={parameter:token}"),
+			  .learns = "{body:c}" },
+			true },
+		{ { .method = "GET",
+			  .when = LIST("{query:m}=s", "{query:t}={parameter:token}"),
+			  .answer = "{query:c}" },
+			false },
+		{ { .method = "HEAD" }, false },
+		{ { .method = "GET", .answer = "pong" }, false },
+		{ { .method = "GET", .answer = "{parameter:code}{endpoint}" }, false },
+		{ { .method = "GET", .answer_header = LIST("x-verify: {parameter:code}") }, false },
+		{ { .method = "GET", .answer = "{query:c}", .status = "404" }, false },
+		{ { .when = LIST("{body:c}"), .answer = "{body:c}" }, false },
+		{ { .when = LIST("{body:c}"),
+			  .challenge = "{body:c}",
+			  .challenge_algorithm = "hmac-sha256",
+			  .answer = "{digest}" },
+			false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct provider_options options = { .name = "acme",
+			.main = { SIGNED },
+			.handshakes = &rows[i].options,
+			.handshake_count = 1 };
+		struct provider *provider = compile(&options);
+		if (provider->handshakes[0].needs_open != rows[i].needs_open)
+			fail_msg("row %zu", i);
+		provider_free(provider);
+	}
+}
+
+static void
+parameters_are_noted_with_what_needs_them_most(void **state)
+{
+	const struct provider_handshake_options handshakes[] = {
+		{ .label = "verify",
+			.method = "GET",
+			.when = LIST("{query:t}={parameter:token}", "{query:u}={parameter:app}") },
+		{ .label = "second", .method = "GET", .answer = "{parameter:token}" },
+	};
+	const struct provider_options options = { .name = "acme",
+		.main = { SIGNED, .signs = LIST("{parameter:app}{body}{parameter:note?}") },
+		.handshakes = handshakes,
+		.handshake_count = ROWS(handshakes) };
+	static const struct provider_parameter expected[] = {
+		{ (char *)(uintptr_t) "app", PROVIDER_NEED_SCHEME, (char *)(uintptr_t) "signs" },
+		{ (char *)(uintptr_t) "note", PROVIDER_NEED_NONE, (char *)(uintptr_t) "signs" },
+		{ (char *)(uintptr_t) "token", PROVIDER_NEED_HANDSHAKE,
+			(char *)(uintptr_t) "handshake \"verify\"" },
+	};
+	struct provider *provider = compile(&options);
+
+	(void)state;
+	assert_int_equal(provider->parameter_count, ROWS(expected));
+	for (size_t i = 0; i < ROWS(expected); i++) {
+		assert_string_equal(provider->parameters[i].name, expected[i].name);
+		assert_int_equal(provider->parameters[i].need, expected[i].need);
+		assert_string_equal(provider->parameters[i].use, expected[i].use);
+	}
 	provider_free(provider);
 }
 
@@ -708,6 +907,9 @@ main(void)
 		cmocka_unit_test(variant_fault_names_its_block_and_inherited_ones_are_told_once),
 		cmocka_unit_test(none_is_never_beside_another_scheme),
 		cmocka_unit_test(handshake_faults_name_their_block),
+		cmocka_unit_test(no_stranger_gets_a_token_signed),
+		cmocka_unit_test(an_unsigned_handshake_that_gives_something_away_wants_consent),
+		cmocka_unit_test(parameters_are_noted_with_what_needs_them_most),
 		cmocka_unit_test(defaults_are_the_usual_scheme),
 		cmocka_unit_test(algorithms_become_methods),
 		cmocka_unit_test(bearer_and_basic_are_tokens_in_authorization),
