@@ -160,26 +160,27 @@ handshake_is_closed(const struct provider_handshake *handshake,
 {
 	const char *lacking = first_lacking(handshake, endpoint);
 
+	/* What to write comes first: a refusal is kept with the beginning of its reason. */
 	if (lacking != NULL)
 		snprintf(reason_out, HANDSHAKE_REASON_MAX,
-			"the handshake \"%.64s\" needs a parameter: write parameters = "
-			"{\"%.64s=…\"} into the endpoint, with what the sender has for it",
-			handshake->label, lacking);
+			"write parameters = {\"%.64s=VALUE\"} into the endpoint: the handshake "
+			"\"%.64s\" needs what the sender has for it",
+			lacking, handshake->label);
 	else if (handshake->learns != NULL && endpoint->learned == NULL)
 		snprintf(reason_out, HANDSHAKE_REASON_MAX,
-			"the handshake \"%.64s\" brings the secret: write secret = "
-			"\"learned:PATH\" into the endpoint, and handshake = \"open\" while you "
-			"register the URL",
+			"write secret = \"learned:PATH\" and handshake = \"open\" into the "
+			"endpoint: "
+			"the handshake \"%.64s\" brings the secret",
 			handshake->label);
 	else if (handshake->needs_open && !endpoint->handshake_open)
 		snprintf(reason_out, HANDSHAKE_REASON_MAX,
-			"the handshake \"%.64s\" is closed, since anybody could ask for it: write "
-			"handshake = \"open\" into the endpoint while you register the URL",
+			"write handshake = \"open\" into the endpoint while you register the URL: "
+			"anybody could ask for the handshake \"%.64s\"",
 			handshake->label);
 	else if (handshake->challenge_keyed && endpoint->secret_count == 0)
 		snprintf(reason_out, HANDSHAKE_REASON_MAX,
-			"the handshake \"%.64s\" is answered with the secret, and there is none "
-			"yet",
+			"no secret has been learned yet: the handshake \"%.64s\" is answered with "
+			"it",
 			handshake->label);
 	else
 		return false;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# handshakes.bats - what senders ask of a URL before they use it, with lighttpd and FastCGI
+# handshakes.bats - what senders ask of a URL before they use it, with lighttpd and FastCGI, and a store
 
 load lib
 load servers
@@ -8,10 +8,14 @@ load handshakes
 setup_file() {
 	lab_open
 	handshakes_config
+	lab_store
 	server_start lighttpd_fastcgi
 }
 
-teardown_file() { lab_close; }
+teardown_file() {
+	lab_stop_workers
+	lab_close
+}
 
 setup() { forget; }
 

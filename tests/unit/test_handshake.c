@@ -621,8 +621,8 @@ a_handshake_is_closed_until_the_operator_has_agreed(void **state)
 	} table[] = {
 		{ &echo, false, true, false, true, "write handshake = \"open\" into the endpoint" },
 		{ &echo, true, false, false, true, NULL },
-		{ &guarded, false, false, false, true, "write parameters = {\"token=…\"}" },
-		{ &guarded, true, false, false, true, "write parameters = {\"token=…\"}" },
+		{ &guarded, false, false, false, true, "write parameters = {\"token=VALUE\"}" },
+		{ &guarded, true, false, false, true, "write parameters = {\"token=VALUE\"}" },
 		{ &guarded, false, true, false, true, NULL },
 		{ &ping, false, false, false, true, NULL },
 		{ &learning, true, false, false, true, "write secret = \"learned:PATH\"" },
@@ -630,7 +630,7 @@ a_handshake_is_closed_until_the_operator_has_agreed(void **state)
 		{ &learning, true, false, true, false, NULL },
 		{ &computed, false, false, false, true, "write handshake = \"open\"" },
 		{ &computed, true, false, false, true, NULL },
-		{ &computed, true, false, true, false, "there is none yet" },
+		{ &computed, true, false, true, false, "no secret has been learned yet" },
 	};
 
 	(void)state;
