@@ -40,6 +40,9 @@ extern const struct cli_command cli_sign;
 extern const struct cli_command cli_send;
 extern const struct cli_command cli_explain;
 extern const struct cli_command cli_get;
+extern const struct cli_command cli_subscribe;
+extern const struct cli_command cli_subscription;
+extern const struct cli_command cli_unsubscribe;
 
 /* Print what is wrong with the call and the usage line to standard error; returns CLI_USAGE. */
 int cli_usage(const struct cli_command *command, const char *format, ...)

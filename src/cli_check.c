@@ -83,9 +83,11 @@ print_secrets(const struct config_endpoint *endpoint)
 			printf(" (key %s)", secret->key_id);
 	}
 	if (config_awaits_secret(endpoint))
-		printf(" none has been learned yet, every event is answered %d; a handshake "
-		       "writes %s",
-			endpoint->provider->refusal_status, endpoint->learned);
+		printf(" none has been learned yet, every event is answered %d; %s writes %s",
+			endpoint->provider->refusal_status,
+			endpoint->provider->subscription != NULL ? "hookcgi subscribe"
+								 : "a handshake",
+			endpoint->learned);
 	putchar('\n');
 }
 

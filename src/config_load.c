@@ -74,6 +74,15 @@ static const struct settings_allowed handshake_options[] = {
 	{ .name = NULL },
 };
 
+static const struct settings_allowed subscription_options[] = {
+	{ TEXT("api"), IN(provider_subscription_options, api) },
+	{ LIST("header"), IN(provider_subscription_options, header) },
+	{ LIST("form"), IN(provider_subscription_options, form) },
+	{ TEXT("secret"), IN(provider_subscription_options, secret) },
+	{ TEXT("id"), IN(provider_subscription_options, id) },
+	{ .name = NULL },
+};
+
 static const struct settings_allowed provider_block_options[] = {
 	{ TEXT("title"), IN(provider_options, title) },
 	{ TEXT("docs"), IN(provider_options, docs) },
@@ -92,6 +101,7 @@ static const struct settings_allowed provider_block_options[] = {
 	{ TEXT("refusal"), IN(provider_options, refusal) },
 	{ BLOCK("variant", variant_options) },
 	{ BLOCK("handshake", handshake_options) },
+	{ BLOCK("subscription", subscription_options) },
 	{ .name = NULL },
 };
 
@@ -238,6 +248,10 @@ find_provider_block(const struct settings_block *provider, const char *title, co
 		return provider;
 	const struct settings_block *variant = settings_find_block(provider, "variant", title);
 	const struct settings_block *handshake = settings_find_block(provider, "handshake", title);
+	const struct settings_block *subscription =
+		settings_find_block(provider, "subscription", title);
+	if (subscription != NULL && settings_find(subscription, option) != NULL)
+		return subscription;
 	if (handshake != NULL && (variant == NULL || settings_find(handshake, option) != NULL))
 		return handshake;
 	return variant != NULL ? variant : provider;
@@ -284,6 +298,13 @@ compile_provider(
 		.handshakes = handshakes,
 		.handshake_count = handshake->count };
 	settings_fill(block, &options);
+	const struct settings_option *given = settings_find(block, "subscription");
+	struct provider_subscription_options subscription = { NULL };
+	if (given->count > 0) {
+		subscription.label = given->blocks[0].title;
+		settings_fill(&given->blocks[0], &subscription);
+		options.subscription = &subscription;
+	}
 
 	struct provider_section section = { source, block, endpoint };
 	struct provider *provider = provider_compile(&options, report_provider, &section);

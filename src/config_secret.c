@@ -163,6 +163,8 @@ add_secret(const struct place *place, struct config_secret *secret, const char *
 static bool
 can_learn(const struct provider *provider)
 {
+	if (provider->subscription != NULL)
+		return true;
 	for (size_t i = 0; i < provider->handshake_count; i++) {
 		if (provider->handshakes[i].learns != NULL)
 			return true;
@@ -211,7 +213,7 @@ load_learned(const struct place *place, const char *path)
 	}
 	if (endpoint->provider != NULL && !can_learn(endpoint->provider)) {
 		loader_fault(section, place->line,
-			"provider \"%s\" has no handshake that brings a secret: write "
+			"provider \"%s\" has neither a handshake nor an API that brings a secret: write "
 			"\"file:PATH\" and put the sender's into that file",
 			endpoint->provider->name);
 		return;

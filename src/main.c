@@ -29,6 +29,9 @@ static const struct cli_command *const commands[] = {
 	&cli_send,
 	&cli_explain,
 	&cli_get,
+	&cli_subscribe,
+	&cli_subscription,
+	&cli_unsubscribe,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

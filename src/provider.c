@@ -51,6 +51,29 @@ handshake_free(struct provider_handshake *handshake)
 	free(handshake->content_type);
 }
 
+static void
+fields_free(struct provider_field *fields, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(fields[i].name);
+		template_free(fields[i].value);
+	}
+	free(fields);
+}
+
+static void
+subscription_free(struct provider_subscription *subscription)
+{
+	if (subscription == NULL)
+		return;
+	fields_free(subscription->headers, subscription->header_count);
+	fields_free(subscription->fields, subscription->field_count);
+	free(subscription->api);
+	free(subscription->secret);
+	free(subscription->id);
+	free(subscription);
+}
+
 void
 provider_free(struct provider *provider)
 {
@@ -70,6 +93,7 @@ provider_free(struct provider *provider)
 	for (size_t i = 0; i < provider->handshake_count; i++)
 		handshake_free(&provider->handshakes[i]);
 	free(provider->handshakes);
+	subscription_free(provider->subscription);
 	for (size_t i = 0; i < provider->parameter_count; i++) {
 		free(provider->parameters[i].name);
 		free(provider->parameters[i].use);

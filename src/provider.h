@@ -145,6 +145,27 @@ struct provider_parameter {
 	char *use; /* "signs", "handshake \"verify\"": the first that needs it so, for people */
 };
 
+/* A name and the text for it: a header, a field of a form. */
+struct provider_field {
+	char *name;
+	struct template *value;
+};
+
+/*
+ * How a webhook is made at the sender: POST to api with the fields as a form, and GET and
+ * DELETE of api/ID. In the templates {url} is what the sender is to call, and
+ * {parameter:token} and {parameter:description} are what was given.
+ */
+struct provider_subscription {
+	char *api;
+	struct provider_field *headers; /* of every call */
+	size_t header_count;
+	struct provider_field *fields;
+	size_t field_count;
+	char *secret; /* paths in the JSON answer */
+	char *id;
+};
+
 /* What becomes of a body with Content-Encoding: gzip. */
 enum provider_gzip {
 	PROVIDER_GZIP_REFUSED,
@@ -174,6 +195,7 @@ struct provider {
 	size_t header_count;
 	struct provider_handshake *handshakes;
 	size_t handshake_count;
+	struct provider_subscription *subscription; /* NULL: webhooks are made by hand */
 	struct provider_parameter *parameters;
 	size_t parameter_count;
 	int success_status;            /* what the sender wants to see, default 200 */
@@ -224,6 +246,15 @@ struct provider_handshake_options {
 	const char *learns;
 };
 
+struct provider_subscription_options {
+	const char *label;
+	const char *api;
+	char *const *header; /* "Name: TEMPLATE" */
+	char *const *form;   /* "name=TEMPLATE" */
+	const char *secret;
+	const char *id;
+};
+
 struct provider_options {
 	const char *name;
 	const char *title;
@@ -236,6 +267,7 @@ struct provider_options {
 	size_t variant_count;
 	const struct provider_handshake_options *handshakes;
 	size_t handshake_count;
+	const struct provider_subscription_options *subscription; /* or NULL */
 	char *const *event;
 	char *const *id;
 	char *const *headers;

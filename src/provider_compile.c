@@ -138,6 +138,7 @@ provider_compile(
 		compile_list(&compiler, "id", PLACE_FACT, options->id, true, &provider->ids);
 	compile_headers(&compiler, options->headers, provider);
 	compile_handshakes(&compiler, options, provider);
+	compile_subscription(&compiler, options->subscription, provider);
 	provider->success_status =
 		compile_status(&compiler, "success", options->success_status, 200, 299, 200);
 	provider->refusal_status =

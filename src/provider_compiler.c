@@ -90,6 +90,7 @@ static const unsigned place_kinds[] = {
 	[PLACE_LEARNS] = FIELD_KINDS,
 	[PLACE_ANSWER] = REQUEST_KINDS | KIND(PARAMETER) | KIND(DIGEST) | KIND(EVENT) | KIND(ID),
 	[PLACE_SUCCESS] = REQUEST_KINDS | KIND(EVENT) | KIND(ID),
+	[PLACE_CALL] = KIND(URL) | KIND(ENDPOINT) | KIND(PARAMETER),
 };
 
 static void
@@ -176,7 +177,8 @@ compile_template(
 	}
 	for (size_t i = 0; i < template->count; i++) {
 		enum template_kind kind = template->parts[i].kind;
-		if (kind == TEMPLATE_PARAMETER && (place_kinds[place] & 1u << kind) != 0)
+		if (kind == TEMPLATE_PARAMETER && place != PLACE_CALL &&
+			(place_kinds[place] & 1u << kind) != 0)
 			note_parameter(compiler, option, place, &template->parts[i]);
 		if (kind == TEMPLATE_LITERAL || (place_kinds[place] & 1u << kind) != 0)
 			continue;

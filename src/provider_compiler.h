@@ -32,6 +32,7 @@ enum place {
 	PLACE_LEARNS,
 	PLACE_ANSWER,  /* body and headers of a handshake's answer */
 	PLACE_SUCCESS, /* body of an event's answer */
+	PLACE_CALL, /* of the sender's API: its parameters are the command line's, not the endpoint's */
 };
 
 /* Report a fault of an option of the block at hand: what is wrong and what to write. */
@@ -74,6 +75,9 @@ void compile_schemes(struct compiler *compiler, const struct provider_options *o
 	struct provider *provider);
 void compile_handshakes(struct compiler *compiler, const struct provider_options *options,
 	struct provider *provider);
+
+void compile_subscription(struct compiler *compiler,
+	const struct provider_subscription_options *options, struct provider *provider);
 
 /* Which of the ids a signature covers: after everything else has been compiled without a fault. */
 void compile_judgement(struct provider *provider);

@@ -716,7 +716,7 @@ a_secret_that_cannot_be_learned_safely_makes_an_endpoint_unusable(void **state)
 		assert_false(config_awaits_secret(endpoint("a")));
 	}
 	load("endpoint \"a\" { provider = \"github\" run = {}\nsecret = \"learned:x\" }\n");
-	expect_fault(CONFIG_FAULT, 2, "provider \"github\" has no handshake that brings a secret");
+	expect_fault(CONFIG_FAULT, 2, "provider \"github\" has neither a handshake nor an API that brings a secret");
 }
 
 static void
