@@ -213,7 +213,8 @@ load_learned(const struct place *place, const char *path)
 	}
 	if (endpoint->provider != NULL && !can_learn(endpoint->provider)) {
 		loader_fault(section, place->line,
-			"provider \"%s\" has neither a handshake nor an API that brings a secret: write "
+			"provider \"%s\" has neither a handshake nor an API that brings a secret: "
+			"write "
 			"\"file:PATH\" and put the sender's into that file",
 			endpoint->provider->name);
 		return;

@@ -63,9 +63,10 @@ asked() { wc -l <"$LAB/api/requests"; }
 		assert request["headers"]["Authorization"] == "Bearer access-token-of-the-test"
 	EOF2
 	printf '{"data":{"id":"e1","attributes":{"even_type":"ACCOUNT_OPENED"}}}' >"$LAB/event"
-	signed=$(openssl dgst -sha256 -hmac "$TOKEN" -r <"$LAB/event" | cut -d' ' -f1)
+	signed=$(openssl dgst -sha256 -hmac "$TOKEN" -r "$LAB/event" | cut -d' ' -f1)
+	length=$(stat -c %s "$LAB/event")
 	run env -i GATEWAY_INTERFACE=CGI/1.1 REQUEST_METHOD=POST SCRIPT_NAME=/hooks PATH_INFO=/six \
-		CONTENT_LENGTH="$(stat -c %s "$LAB/event")" CONTENT_TYPE=application/json HTTP_X_SIXPARK_SIGNATURE="$signed" \
+		CONTENT_LENGTH="$length" CONTENT_TYPE=application/json HTTP_X_SIXPARK_SIGNATURE="$signed" \
 		HOOKCGI_CONFIG="$LAB/six/hookcgi.conf" "${AS_USER[@]}" "$LAB/bin/hookcgi" <"$LAB/event"
 	[[ $output == *"Status: 200"* ]]
 }
