@@ -1,5 +1,5 @@
 // How Oura signs, as receivers of it quote its document.
-import { catalogue, hmac } from '../../tests/vectors/vectors.mjs';
+import { catalogue, hmac } from '../vectors.mjs';
 
 const time = '1700000000';
 const made = catalogue(import.meta.url, {

@@ -1,5 +1,5 @@
 // How Braintree signs: braintree 3.40.0, read; run against these vectors it agrees.
-import { catalogue, hash, hmac } from '../../tests/vectors/vectors.mjs';
+import { catalogue, hash, hmac } from '../vectors.mjs';
 
 const public_key = 'wv3w4n8zvcnpjq6h', secret = '4a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d';
 const other = '5a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9e';

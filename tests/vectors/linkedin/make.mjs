@@ -1,5 +1,5 @@
 // How LinkedIn signs, after its page "Webhook Validation". The prefix is signed and not sent.
-import { catalogue, hmac } from '../../tests/vectors/vectors.mjs';
+import { catalogue, hmac } from '../vectors.mjs';
 
 const secret = 'WPL_AP1.aBcDeFgHiJkLmNoP.qRsTuV==';
 const made = catalogue(import.meta.url, {

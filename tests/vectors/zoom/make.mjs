@@ -1,5 +1,5 @@
 // How Zoom signs: @zoom/rivet 0.4.0, read; run against these vectors it agrees (it leaves the time alone, and prints the body anew).
-import { catalogue, hmac } from '../../tests/vectors/vectors.mjs';
+import { catalogue, hmac } from '../vectors.mjs';
 
 const made = catalogue(import.meta.url, {
 	source: 'Node\'s crypto after @zoom/rivet 0.4.0 (HMAC-SHA256 of "v0:t:body", hex)',
