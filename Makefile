@@ -33,9 +33,9 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wswi
 	-Wformat=2 -Wwrite-strings -Wpointer-arith -Wundef -Werror
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DHOOKCGI_VERSION='"$(VERSION)"' -pthread -Isrc \
 	$(WARNINGS) $(HARDENING) $(SANFLAGS) $(CFLAGS)
-# zlib is linked in, for one library less to load at each start as CGI (ZLIB=-lz where there is no libz.a).
-ZLIB ?= -l:libz.a
-LIBS = -lfcgi -lconfuse -lyajl -lcrypto -lsqlite3 $(ZLIB)
+# Linked in, for fewer libraries to load at each start as CGI (LINKED_IN="-lz -lunistring" where there are no .a files).
+LINKED_IN ?= -l:libz.a -l:libunistring.a
+LIBS = -lfcgi -lconfuse -lyajl -lcrypto -lsqlite3 $(LINKED_IN)
 
 SRC = $(sort $(wildcard src/*.c))
 OBJ = $(SRC:src/%.c=$(BUILD)/%.o) $(BUILD)/provider_builtin.o
@@ -85,7 +85,7 @@ $(BUILD) $(BUILD)/unit $(BUILD)/crash $(BUILD)/bench:
 # The same program as one file that needs nothing on the host: see DESIGN.md
 # for what a static program must not do (NSS, dlopen). The linker would warn of library functions
 # that need them, which are linked in and never called.
-STATIC_LIBS = -l:libfcgi.a -l:libconfuse.a -l:libyajl_s.a -l:libcrypto.a -l:libsqlite3.a -l:libz.a \
+STATIC_LIBS = -l:libfcgi.a -l:libconfuse.a -l:libyajl_s.a -l:libcrypto.a -l:libsqlite3.a -l:libz.a -l:libunistring.a \
 	-lm -ldl
 
 static: needs-build

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "jwk.h"
+#include "normal.h"
 #include "text.h"
 
 #define SECRET_MAX 65536 /* bytes of one secret's text; an RSA key as PEM is under 2 KiB */
@@ -30,16 +31,6 @@ is_blank(struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		if (strchr(" \t\r\n", text.data[i]) == NULL || text.data[i] == '\0')
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_ascii(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if ((unsigned char)text.data[i] > 0x7f)
 			return false;
 	}
 	return true;
@@ -77,11 +68,10 @@ derive(const struct provider_key *rule, const struct config_secret *secret, stru
 	if (text.len > SECRET_MAX)
 		return "is too long";
 	switch (rule->form) {
-	case PROVIDER_KEY_ASCII:
-		if (!is_ascii(text))
-			return "has characters outside ASCII, which this sender changes before it "
-			       "signs: choose one without";
-		done = buf_append_slice(out, text);
+	case PROVIDER_KEY_NFKD:
+		if (normal_nfkd(text, out) == NORMAL_INVALID)
+			return "is not UTF-8";
+		done = out->len > 0;
 		break;
 	case PROVIDER_KEY_TEXT: done = buf_append_slice(out, text); break;
 	case PROVIDER_KEY_ENCODED:

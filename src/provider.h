@@ -28,7 +28,7 @@ enum provider_key_form {
 	PROVIDER_KEY_TEXT,    /* the text itself, or a public key as PEM */
 	PROVIDER_KEY_ENCODED, /* decode with encoding */
 	PROVIDER_KEY_DIGEST,  /* the raw digest of the text */
-	PROVIDER_KEY_ASCII, /* the text itself; the sender normalizes (NFKD), which changes no ASCII */
+	PROVIDER_KEY_NFKD,    /* the text in the normalization form KD */
 };
 
 struct provider_key {

@@ -360,7 +360,7 @@ compile_key(struct compiler *compiler, const struct provider_scheme_options *opt
 		return;
 	}
 	if (strcmp(key, "nfkd") == 0)
-		scheme->key.form = PROVIDER_KEY_ASCII;
+		scheme->key.form = PROVIDER_KEY_NFKD;
 	else if (template_digest_named(slice_of(key), &scheme->key.digest))
 		scheme->key.form = PROVIDER_KEY_DIGEST;
 	/* There is one way to read hex, so no hex-upper. */

@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-order="alloc clock buf text gzip log
+order="alloc clock buf text normal gzip log
 crypto leaf json jwt jwk form multipart
 message canonical template provider_builtin provider provider_compiler provider_scheme
 provider_handshake provider_subscription provider_signed provider_compile safety settings config config_loader config_secret config_load
@@ -21,7 +21,7 @@ cli_list cli_show cli_replay cli_refused cli_stats cli_prune
 main"
 
 # library header, and the files that may include it
-foreign="fcgiapp.h:responder fastcgi.h:responder confuse.h:settings yajl/:json openssl/:crypto zlib.h:gzip sqlite3.h:store_sql,store_open,store_vfs"
+foreign="fcgiapp.h:responder fastcgi.h:responder confuse.h:settings yajl/:json openssl/:crypto zlib.h:gzip uninorm.h:normal sqlite3.h:store_sql,store_open,store_vfs"
 
 faults=0
 fault() {

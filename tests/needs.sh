@@ -8,7 +8,7 @@
 # started nor enabled: the tests start their own, on ports of their own.
 set -eu
 
-build="gcc make libc6-dev libfcgi-dev libssl-dev libyajl-dev libconfuse-dev libsqlite3-dev zlib1g-dev"
+build="gcc make libc6-dev libfcgi-dev libssl-dev libyajl-dev libconfuse-dev libsqlite3-dev zlib1g-dev libunistring-dev"
 run="$build lighttpd curl openssl util-linux"
 test="$run bats libcmocka-dev apache2-bin libapache2-mod-fcgid nginx python3 sqlite3 git strace"
 lint="$build libcmocka-dev clang clang-format cppcheck shellcheck mandoc"
