@@ -36,6 +36,19 @@ print_run(const char *label, const struct config_run *run)
 		printf("    %-9s CANNOT RUN: %s\n", "", run->cannot_run);
 }
 
+/* A template as it is written, on one line. */
+static void
+print_source(const char *before, const struct template *template)
+{
+	fputs(before, stdout);
+	for (const char *c = template->source; *c != '\0'; c++) {
+		if (*c == '\n')
+			fputs("\\n", stdout);
+		else
+			putchar(*c);
+	}
+}
+
 static const char *
 encoding_name(enum text_encoding encoding)
 {
@@ -60,13 +73,13 @@ print_scheme(const struct provider_scheme *scheme, bool first)
 	if (!first)
 		printf(" %s:", scheme->label);
 	for (size_t i = 0; i < scheme->carrier_count; i++)
-		printf("%s%s", i > 0 ? " or " : " ", scheme->carriers[i]->source);
+		print_source(i > 0 ? " or " : " ", scheme->carriers[i]);
 	if (scheme->jws != NULL)
 		printf(" as a token signed with %s", scheme->jws);
 	else if (scheme->method != PROVIDER_TOKEN || scheme->token_encoded)
 		printf(" in %s", encoding_name(scheme->encoding));
 	for (size_t i = 0; i < scheme->signs_count; i++)
-		printf("%s%s", i > 0 ? " or " : " over ", scheme->signs[i]->source);
+		print_source(i > 0 ? " or " : " over ", scheme->signs[i]);
 	if (scheme->has_timestamp && scheme->tolerance_ms >= 0)
 		printf(", at most %lld s old", (long long)scheme->tolerance_ms / 1000);
 	putchar('\n');

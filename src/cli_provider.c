@@ -57,7 +57,10 @@ print_code(const char *text)
 {
 	putchar('`');
 	for (; *text != '\0'; text++)
-		fputs(*text == '|' ? "\\|" : (char[]){ *text, '\0' }, stdout);
+		fputs(*text == '|'      ? "\\|"
+			: *text == '\n' ? "\\n"
+					: (char[]){ *text, '\0' },
+			stdout);
 	putchar('`');
 }
 

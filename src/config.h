@@ -27,7 +27,6 @@ struct config_secret {
 };
 
 enum config_stdin { CONFIG_STDIN_JSON, CONFIG_STDIN_RAW, CONFIG_STDIN_NONE };
-enum config_dedupe { CONFIG_DEDUPE_ID, CONFIG_DEDUPE_BODY, CONFIG_DEDUPE_OFF };
 enum config_mode { CONFIG_MODE_WAIT, CONFIG_MODE_QUEUE };
 enum config_reply { CONFIG_REPLY_OUTPUT, CONFIG_REPLY_NONE };
 
@@ -68,7 +67,7 @@ struct config_endpoint {
 	char *url;       /* as registered at the sender, for schemes that sign it; or NULL */
 	enum config_mode mode;
 	enum config_stdin stdin_kind;
-	enum config_dedupe dedupe;
+	enum provider_dedupe dedupe;
 	enum config_reply reply;
 	char *reply_type; /* media type of the handler's output */
 	int64_t timeout_ms;

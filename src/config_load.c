@@ -93,6 +93,7 @@ static const struct settings_allowed provider_block_options[] = {
 	{ LIST("event"), IN(provider_options, event) },
 	{ LIST("id"), IN(provider_options, id) },
 	{ LIST("headers"), IN(provider_options, headers) },
+	{ TEXT("dedupe"), IN(provider_options, dedupe) },
 	{ TEXT("document"), IN(provider_options, document) },
 	{ TEXT("gzip"), IN(provider_options, gzip) },
 	{ TEXT("success"), IN(provider_options, success_status) },
@@ -810,8 +811,8 @@ load_limits(const struct section *section)
 		size_value(section, "body_limit", (size_t)1 << 30, "1G", (size_t)1 << 20);
 	endpoint->stdin_kind =
 		(enum config_stdin)choice_value(section, "stdin", inputs, CONFIG_STDIN_JSON);
-	endpoint->dedupe =
-		(enum config_dedupe)choice_value(section, "dedupe", dedupes, CONFIG_DEDUPE_ID);
+	endpoint->dedupe = (enum provider_dedupe)choice_value(section, "dedupe", dedupes,
+		endpoint->provider != NULL ? (int)endpoint->provider->dedupe : PROVIDER_DEDUPE_ID);
 }
 
 static void

@@ -79,6 +79,18 @@ variable_or_empty(const struct message *message, const char *name)
 	return value != NULL ? value : "";
 }
 
+/* As text_variable_value(), for a server that leaves the dot of a header's name in its variable (nginx, which then
+ * passes it only with ignore_invalid_headers off). */
+static const char *
+dotted_variable_value(const char *variable, const char *name)
+{
+	while (*name != '\0' && (*variable == *name || (*variable == '.' && *name == '_'))) {
+		variable++;
+		name++;
+	}
+	return *name == '\0' && *variable == '=' ? variable + 1 : NULL;
+}
+
 enum message_found
 message_header(const struct message *message, const char *variable, struct slice *value_out)
 {
@@ -88,7 +100,7 @@ message_header(const struct message *message, const char *variable, struct slice
 	if (strcmp(variable, "HTTP_CONTENT_TYPE") == 0)
 		variable = "CONTENT_TYPE";
 	for (char *const *entry = message->variables; entry != NULL && *entry != NULL; entry++) {
-		const char *value = text_variable_value(*entry, variable);
+		const char *value = dotted_variable_value(*entry, variable);
 		if (value == NULL || *value == '\0')
 			continue;
 		if (found.data != NULL)

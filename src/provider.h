@@ -145,6 +145,9 @@ struct provider_parameter {
 	char *use; /* "signs", "handshake \"verify\"": the first that needs it so, for people */
 };
 
+/* What makes two deliveries the same event. */
+enum provider_dedupe { PROVIDER_DEDUPE_ID, PROVIDER_DEDUPE_BODY, PROVIDER_DEDUPE_OFF };
+
 /* A name and the text for it: a header, a field of a form. */
 struct provider_field {
 	char *name;
@@ -186,7 +189,8 @@ struct provider {
 	size_t event_count;
 	struct template **ids;
 	size_t id_count;
-	bool has_key_id;   /* a scheme has */
+	bool has_key_id;             /* a scheme has */
+	enum provider_dedupe dedupe; /* where the endpoint says nothing */
 	bool id_is_signed; /* under every scheme each id template refers to signed material only */
 	bool body_is_signed; /* every scheme has signs_body */
 	char **body_names;   /* top-level names of the body that events and ids lie under */
@@ -271,6 +275,7 @@ struct provider_options {
 	char *const *event;
 	char *const *id;
 	char *const *headers;
+	const char *dedupe;   /* "id" (default), "body", "off" */
 	const char *document; /* name of a form's field */
 	const char *gzip;     /* "signed", "plain" */
 	const char *success_status;

@@ -58,6 +58,24 @@ collect_body_names(struct provider *provider, struct template *const *templates,
 }
 
 static void
+compile_dedupe(struct compiler *compiler, const char *text, struct provider *provider)
+{
+	static const char *const names[] = { [PROVIDER_DEDUPE_ID] = "id",
+		[PROVIDER_DEDUPE_BODY] = "body",
+		[PROVIDER_DEDUPE_OFF] = "off" };
+
+	for (size_t i = 0; text != NULL && i < sizeof names / sizeof names[0]; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			provider->dedupe = (enum provider_dedupe)i;
+			return;
+		}
+	}
+	if (text != NULL)
+		compile_fault(
+			compiler, "dedupe", "\"%.40s\" is not known: write id, body or off", text);
+}
+
+static void
 compile_gzip(struct compiler *compiler, const char *text, struct provider *provider)
 {
 	if (text == NULL)
@@ -146,6 +164,7 @@ provider_compile(
 	compile_success_body(&compiler, options, provider);
 	provider->document = compile_copy(options->document);
 	compile_gzip(&compiler, options->gzip, provider);
+	compile_dedupe(&compiler, options->dedupe, provider);
 	compile_forget_told(&compiler);
 	if (compiler.failed) {
 		provider_free(provider);

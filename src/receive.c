@@ -380,7 +380,8 @@ verify(struct request *request, bool has_length)
 	}
 	/* A body that came without a length may have been cut off unseen (mod_cgid):
 	 * only a signature over it tells. */
-	if (!has_length && !request->endpoint->provider->schemes[report.scheme].signs_body)
+	if (!has_length && is_post(request) &&
+		!request->endpoint->provider->schemes[report.scheme].signs_body)
 		return because(request, OUTCOME_NO_LENGTH,
 			"a body without a length needs a signature over it");
 	return OUTCOME_ACCEPTED;
@@ -502,15 +503,15 @@ make_key(struct request *request)
 	bool made = false;
 
 	switch (request->endpoint->dedupe) {
-	case CONFIG_DEDUPE_ID:
+	case PROVIDER_DEDUPE_ID:
 		if (provider->id_is_signed && message->id.len > 0) {
 			message->key = message->id;
 			return OUTCOME_ACCEPTED;
 		}
 		made = digest_body(request);
 		break;
-	case CONFIG_DEDUPE_BODY: made = digest_body(request); break;
-	case CONFIG_DEDUPE_OFF:
+	case PROVIDER_DEDUPE_BODY: made = digest_body(request); break;
+	case PROVIDER_DEDUPE_OFF:
 		/* Time first, as in UUIDv7 (RFC 9562 section 5.7): keys that follow each other lie on
 		 * one page of the store's index. */
 		for (size_t i = 0; i < 6; i++)

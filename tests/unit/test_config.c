@@ -208,7 +208,7 @@ everything_that_is_written_is_there(void **state)
 	assert_int_equal(e->backoff_ms, 60000);
 	assert_int_equal(e->concurrency, 4);
 	assert_int_equal(e->stdin_kind, CONFIG_STDIN_RAW);
-	assert_int_equal(e->dedupe, CONFIG_DEDUPE_BODY);
+	assert_int_equal(e->dedupe, PROVIDER_DEDUPE_BODY);
 	assert_int_equal(e->reply, CONFIG_REPLY_NONE);
 	assert_string_equal(e->reply_type, "application/json");
 	assert_int_equal(e->body_limit, 2 << 20);
@@ -254,7 +254,7 @@ what_is_left_out_has_a_default(void **state)
 	assert_string_equal(e->events[0], "*");
 	assert_int_equal(e->mode, CONFIG_MODE_QUEUE);
 	assert_int_equal(e->stdin_kind, CONFIG_STDIN_JSON);
-	assert_int_equal(e->dedupe, CONFIG_DEDUPE_ID);
+	assert_int_equal(e->dedupe, PROVIDER_DEDUPE_ID);
 	assert_int_equal(e->reply, CONFIG_REPLY_OUTPUT);
 	assert_string_equal(e->reply_type, "text/plain; charset=utf-8");
 	assert_int_equal(e->timeout_ms, 30000);
@@ -265,6 +265,19 @@ what_is_left_out_has_a_default(void **state)
 	assert_int_equal(e->concurrency, 1);
 	assert_null(e->directory);
 	assert_null(e->url);
+}
+
+static void
+provider_says_what_a_duplicate_is_where_the_endpoint_does_not(void **state)
+{
+	(void)state;
+	load("endpoint \"a\" { provider = \"dropbox\" secret = \"file:secret\" run = "
+	     "{\"./run.sh\"} }\n"
+	     "endpoint \"b\" { provider = \"dropbox\" secret = \"file:secret\" run = "
+	     "{\"./run.sh\"}\n"
+	     "  dedupe = \"body\" }\n");
+	assert_int_equal(endpoint("a")->dedupe, PROVIDER_DEDUPE_OFF);
+	assert_int_equal(endpoint("b")->dedupe, PROVIDER_DEDUPE_BODY);
 }
 
 static void
@@ -716,7 +729,8 @@ a_secret_that_cannot_be_learned_safely_makes_an_endpoint_unusable(void **state)
 		assert_false(config_awaits_secret(endpoint("a")));
 	}
 	load("endpoint \"a\" { provider = \"github\" run = {}\nsecret = \"learned:x\" }\n");
-	expect_fault(CONFIG_FAULT, 2, "provider \"github\" has neither a handshake nor an API that brings a secret");
+	expect_fault(CONFIG_FAULT, 2,
+		"provider \"github\" has neither a handshake nor an API that brings a secret");
 }
 
 static void
@@ -1576,6 +1590,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(everything_that_is_written_is_there),
 		TEST(what_is_left_out_has_a_default),
+		TEST(provider_says_what_a_duplicate_is_where_the_endpoint_does_not),
 		TEST(the_empty_file_is_a_configuration),
 		TEST(a_broken_file_is_not_usable_and_says_where),
 		TEST(nothing_is_read_behind_a_text_without_an_end),

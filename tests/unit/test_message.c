@@ -71,6 +71,11 @@ header_is_found_absent_or_repeated(void **state)
 		{ { "HTTP_X_SIG=", "HTTP_X_SIG=b", NULL }, MESSAGE_FOUND, "b" },
 		{ { "HTTP_X_SIG=b", "HTTP_X_SIG=", NULL }, MESSAGE_FOUND, "b" },
 		{ { "HTTP_X_SIG=a, b", NULL }, MESSAGE_FOUND, "a, b" },
+		/* nginx keeps a header's dot, others do not. */
+		{ { "HTTP_X.SIG=abc", NULL }, MESSAGE_FOUND, "abc" },
+		{ { "HTTP.X.SIG=abc", NULL }, MESSAGE_FOUND, "abc" },
+		{ { "HTTP_X.SIG=a", "HTTP_X_SIG=a", NULL }, MESSAGE_REPEATED, NULL },
+		{ { "HTTP_X.SIG.=abc", NULL }, MESSAGE_ABSENT, NULL },
 	};
 
 	(void)state;
