@@ -85,6 +85,21 @@ derive(const struct provider_key *rule, const struct config_secret *secret, stru
 	return out->len > 0 ? NULL : "is empty";
 }
 
+/* An HMAC with the public key of an RSA scheme is the oldest forgery of tokens (CVE-2015-9235). */
+static bool
+is_public_pem(struct slice text)
+{
+	static const char *const labels[] = { "-----BEGIN PUBLIC KEY-----",
+		"-----BEGIN RSA PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----" };
+
+	for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+		if (text.len > 0 &&
+			memmem(text.data, text.len, labels[i], strlen(labels[i])) != NULL)
+			return true;
+	}
+	return false;
+}
+
 /* PEM, DER or raw bytes, or a JSON web key. */
 static struct crypto_public_key *
 make_public(const struct provider_scheme *scheme, struct slice bytes)
@@ -122,6 +137,11 @@ key_make(const struct provider_scheme *scheme, const struct config_secret *secre
 	wrong = derive(&scheme->key, secret, &derived);
 	if (wrong != NULL)
 		goto out;
+	if (scheme->method != PROVIDER_PUBLIC && is_public_pem(buf_slice(&derived))) {
+		wrong = "is a public key, which anybody may know: give the secret that you share "
+			"with the sender";
+		goto out;
+	}
 	switch (scheme->method) {
 	case PROVIDER_HMAC:
 		key->mac = crypto_mac_key_new(scheme->digest, derived.data, derived.len);

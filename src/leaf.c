@@ -421,6 +421,43 @@ leaves_find(const struct leaves *leaves, struct slice path, struct leaf *out)
 	return true;
 }
 
+/* Count what path leads to below this container; a way over a name with a dot counts twice. */
+static void
+count_ways(const struct leaves *leaves, uint32_t container, struct slice path, size_t weight,
+	size_t *ways)
+{
+	uint32_t end = node_end(leaves, container);
+	char digits[POSITION_DIGITS_MAX];
+	struct slice rest = { NULL, 0 };
+	bool whole = false;
+
+	for (uint32_t i = container + 1; i < end; i = node_end(leaves, i)) {
+		struct slice name = component(leaves, i, digits);
+		size_t more = weight;
+
+		if (node_at(leaves, i)->replaced || !path_starts_with(path, name, &whole, &rest))
+			continue;
+		if (name.len > 0 && memchr(name.data, '.', name.len) != NULL)
+			more = 2;
+		if (whole)
+			*ways += more;
+		else if (node_end(leaves, i) > i + 1)
+			count_ways(leaves, i, rest, more, ways);
+	}
+}
+
+bool
+leaves_is_plain(const struct leaves *leaves, struct slice path)
+{
+	struct leaf leaf;
+	size_t ways = 0;
+
+	if (!leaves_find(leaves, path, &leaf))
+		return false;
+	count_ways(leaves, 0, path, 1, &ways);
+	return path.len == 0 || ways == 1;
+}
+
 /* The last container below this one that path leads to, as find_below(). */
 static void
 find_container_below(

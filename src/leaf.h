@@ -60,6 +60,13 @@ bool leaves_too_large(const struct leaves *leaves);
  * or a container that is not empty. */
 bool leaves_find(const struct leaves *leaves, struct slice path, struct leaf *out);
 
+/*
+ * Can every reader take the path for this one leaf only? Not when a second one is reached by it
+ * ({"a":{"b":1},"a.b":2} has two for "a.b"), nor when a name on the way has a dot in it (another
+ * reader would look for members of members). false also when the path leads to no leaf at all.
+ */
+bool leaves_is_plain(const struct leaves *leaves, struct slice path);
+
 /* Is there a member (leaf or container) of that name at the top of the document? */
 bool leaves_has_key(const struct leaves *leaves, struct slice name);
 

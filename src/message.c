@@ -484,6 +484,19 @@ append_host(const struct message *message, const char *scheme, struct buf *out)
 	return buf_appendf(out, "%s:%s", name, port);
 }
 
+/* Is own ("?a=1", or "" for none) what the query begins with, field for field? A query may be
+ * longer, and it may be missing altogether. */
+static bool
+begins_with_query(struct slice query, const char *own)
+{
+	size_t len = *own == '?' ? strlen(own + 1) : 0;
+
+	if (query.len == 0 || len == 0)
+		return true;
+	return query.len >= len && memcmp(query.data, own + 1, len) == 0 &&
+	       (query.len == len || query.data[len] == '&');
+}
+
 const char *
 message_url(struct message *message)
 {
@@ -498,6 +511,8 @@ message_url(struct message *message)
 		struct slice query = message_query(message);
 		struct slice before = slice_of(message->url_override);
 		before.len = strcspn(message->url_override, "?");
+		if (!begins_with_query(query, message->url_override + before.len))
+			return NULL;
 		if (query.len == 0)
 			return message->url_override;
 		if (buf_append_slice(url, before) && buf_append_text(url, "?") &&

@@ -139,7 +139,8 @@ const struct leaves *message_leaves(struct message *message);
 const struct leaves *message_leaves_under(struct message *message, struct slice name);
 
 /* The full URL the sender used: url_override (with the request's query in place of its own, so
- * that what is read from the query is what was signed), else scheme, host and REQUEST_URI
+ * that what is read from the query is what was signed; one that does not begin with the fields of
+ * its own makes it unknown, or what is signed behind the URL could be moved into it), else scheme, host and REQUEST_URI
  * put together from the server's variables. NULL: not known (no REQUEST_URI or
  * no host), or over 16 KiB. Borrowed from the message. */
 const char *message_url(struct message *message);

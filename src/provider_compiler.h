@@ -20,8 +20,9 @@ struct compiler {
 
 /* Where a template may stand, and what it may refer to there. */
 enum place {
-	PLACE_CARRIER, /* header, signature, timestamp: one value of the request */
-	PLACE_CARRIER_JWS, /* the same of a scheme with tokens: the body may be one, and they hold claims */
+	PLACE_CARRIER,     /* header, signature, timestamp: one value of the request */
+	PLACE_CARRIER_JWS, /* the same of a scheme with tokens: the body may be one */
+	PLACE_TIME_JWS,    /* its time, which a claim may hold */
 	PLACE_FORMAT,
 	PLACE_SIGNS,
 	PLACE_SIGNS_HASH, /* signs of a plain hash */

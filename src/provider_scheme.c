@@ -243,6 +243,12 @@ count_kind(const struct template *template, enum template_kind kind)
 static void
 check_format_part(struct compiler *compiler, const struct template *part, const char *separator)
 {
+	for (size_t i = 0; i < part->count; i++) {
+		if (part->parts[i].lower || part->parts[i].optional)
+			compile_fault(compiler, "format",
+				"\"%.80s\": lower: and ? have no meaning here: leave them out",
+				part->source);
+	}
 	if (count_kind(part, TEMPLATE_SIGNATURE) > 1)
 		compile_fault(compiler, "format",
 			"\"%.80s\" holds {signature} twice: write it once, and a separator when "
@@ -555,8 +561,8 @@ compile_time(struct compiler *compiler, const struct provider_scheme_options *op
 		if (scheme->has_timestamp)
 			compile_fault(compiler, "timestamp",
 				"the format carries the time already: leave one of them out");
-		scheme->timestamp = compile_reference(
-			compiler, "timestamp", carrier_place(scheme), options->timestamp);
+		scheme->timestamp = compile_reference(compiler, "timestamp",
+			scheme->jws != NULL ? PLACE_TIME_JWS : PLACE_CARRIER, options->timestamp);
 		scheme->has_timestamp = true;
 	}
 	if (!scheme->has_timestamp) {

@@ -6,11 +6,12 @@
 
 #include <string.h>
 
-/* Do both refer to the same part of a request? */
+/* Does what is signed hold this part of a request as the other names it? In lower case it binds
+ * no other spelling; absent and empty are the same to both. */
 static bool
 same_reference(const struct template_part *a, const struct template_part *b)
 {
-	if (a->kind != b->kind)
+	if (a->kind != b->kind || a->lower != b->lower)
 		return false;
 	if (a->kind == TEMPLATE_HEADER)
 		return strcmp(a->variable, b->variable) == 0;
@@ -18,14 +19,67 @@ same_reference(const struct template_part *a, const struct template_part *b)
 						  : strcmp(a->text, b->text) == 0;
 }
 
+/* Does this part of what is signed end what stands beside it? A text does, and what the endpoint
+ * says, and a time within a window, which has one spelling: not a digit more or less fits. */
 static bool
-holds_reference(const struct template *template, const struct template_part *part)
+is_border(const struct provider_scheme *scheme, const struct template_part *part)
 {
-	for (size_t i = 0; i < template->count; i++) {
-		if (same_reference(&template->parts[i], part))
+	return part->kind == TEMPLATE_LITERAL || part->kind == TEMPLATE_SECRET ||
+	       part->kind == TEMPLATE_PARAMETER ||
+	       (part->kind == TEMPLATE_TIMESTAMP && scheme->tolerance_ms >= 0 &&
+		       scheme->future_ms >= 0);
+}
+
+/* Is it certain where part i begins and ends? In "{header:X}{body}" it is not: a byte may belong
+ * to either. */
+static bool
+has_borders(const struct provider_scheme *scheme, const struct template *signs, size_t i)
+{
+	return (i == 0 || is_border(scheme, &signs->parts[i - 1])) &&
+	       (i + 1 == signs->count || is_border(scheme, &signs->parts[i + 1]));
+}
+
+static bool
+holds_reference(const struct provider_scheme *scheme, const struct template *signs,
+	const struct template_part *part)
+{
+	for (size_t i = 0; i < signs->count; i++) {
+		if (same_reference(&signs->parts[i], part) && has_borders(scheme, signs, i))
 			return true;
 	}
 	return false;
+}
+
+/* Does it hold all of what references of this kind stand for, each letter, whatever is absent? */
+static bool
+holds_whole(
+	const struct provider_scheme *scheme, const struct template *signs, enum template_kind kind)
+{
+	for (size_t i = 0; i < signs->count; i++) {
+		const struct template_part *part = &signs->parts[i];
+		if (part->kind == kind && !part->lower && !part->optional &&
+			(is_border(scheme, part) || has_borders(scheme, signs, i)))
+			return true;
+	}
+	return false;
+}
+
+static bool
+all_hold_whole(const struct provider_scheme *scheme, enum template_kind kind)
+{
+	for (size_t i = 0; i < scheme->signs_count; i++) {
+		if (!holds_whole(scheme, scheme->signs[i], kind))
+			return false;
+	}
+	return scheme->signs_count > 0;
+}
+
+/* Is that part what {timestamp} or {key_id} stands for? One that is put together of several has
+ * no borders. */
+static bool
+stands_for(const struct template *template, const struct template_part *part)
+{
+	return template != NULL && template->count == 1 && same_reference(template->parts, part);
 }
 
 /* Is the part "EACH.NUMBER.PATH", where the scheme signs {item:PATH} of each element? */
@@ -42,8 +96,8 @@ holds_item(const struct provider_scheme *scheme, const struct template *signs, c
 		return false;
 	path += digits + 1;
 	for (size_t i = 0; i < signs->count; i++) {
-		if (signs->parts[i].kind == TEMPLATE_ITEM &&
-			strcmp(signs->parts[i].text, path) == 0)
+		if (signs->parts[i].kind == TEMPLATE_ITEM && !signs->parts[i].lower &&
+			has_borders(scheme, signs, i) && strcmp(signs->parts[i].text, path) == 0)
 			return true;
 	}
 	return false;
@@ -54,31 +108,53 @@ static bool
 text_binds(const struct provider_scheme *scheme, const struct template *signs,
 	const struct template_part *part)
 {
-	if (holds_reference(signs, part))
+	if (holds_reference(scheme, signs, part))
 		return true;
 	if (part->kind == TEMPLATE_BODY_FIELD)
 		return holds_item(scheme, signs, part->text);
 	/* As what {timestamp} or {key_id} stands for there. */
-	return (scheme->timestamp != NULL && template_refers(signs, TEMPLATE_TIMESTAMP) &&
-		       holds_reference(scheme->timestamp, part)) ||
-	       (scheme->key_id != NULL && template_refers(signs, TEMPLATE_KEY_ID) &&
-		       holds_reference(scheme->key_id, part));
+	return (holds_whole(scheme, signs, TEMPLATE_TIMESTAMP) &&
+		       stands_for(scheme->timestamp, part)) ||
+	       (holds_whole(scheme, signs, TEMPLATE_KEY_ID) && stands_for(scheme->key_id, part));
+}
+
+/* Does every text hold the field of the form that the provider's document is read from? */
+static bool
+signs_document(const struct provider_scheme *scheme, const char *document)
+{
+	bool all = document != NULL && scheme->signs_count > 0;
+
+	for (size_t i = 0; all && i < scheme->signs_count; i++) {
+		const struct template *signs = scheme->signs[i];
+		bool held = false;
+		for (size_t p = 0; p < signs->count; p++) {
+			const struct template_part *part = &signs->parts[p];
+			held |= part->kind == TEMPLATE_FORM && !part->lower && !part->optional &&
+				has_borders(scheme, signs, p) && strcmp(part->text, document) == 0;
+		}
+		all = held;
+	}
+	return all;
 }
 
 static bool
-part_is_signed(const struct template_part *part, const struct provider_scheme *scheme)
+part_is_signed(const struct template_part *part, const struct provider_scheme *scheme,
+	const char *document)
 {
 	switch (part->kind) {
 	case TEMPLATE_LITERAL:
 	case TEMPLATE_ENDPOINT: return true; /* not the sender's to choose */
 	case TEMPLATE_CLAIM: return scheme->jws != NULL && scheme->signs_count == 0;
-	case TEMPLATE_BODY:
 	case TEMPLATE_BODY_FIELD:
 	case TEMPLATE_KEY:
+	case TEMPLATE_RAW:
+		if (scheme->signs_body || signs_document(scheme, document))
+			return true;
+		break;
+	case TEMPLATE_BODY:
 	case TEMPLATE_BODYHASH:
 	case TEMPLATE_ENCODED:
 	case TEMPLATE_FORM:
-	case TEMPLATE_RAW:
 	case TEMPLATE_SORTED_FORM:
 		if (scheme->signs_body)
 			return true;
@@ -114,29 +190,32 @@ scheme_signs_ids(const struct provider_scheme *scheme, const struct provider *pr
 {
 	if (scheme->method == PROVIDER_TOKEN || scheme->method == PROVIDER_NONE)
 		return false;
-	if (provider_scheme_signs(scheme, TEMPLATE_ID))
+	if (all_hold_whole(scheme, TEMPLATE_ID))
 		return true;
 	for (size_t i = 0; i < provider->id_count; i++) {
 		const struct template *id = provider->ids[i];
 		for (size_t p = 0; p < id->count; p++) {
-			if (!part_is_signed(&id->parts[p], scheme))
+			if (!part_is_signed(&id->parts[p], scheme, provider->document))
 				return false;
 		}
 	}
 	return true;
 }
 
-/* Every byte of it; a checksum (crc32) is none, since a body of any checksum can be made. */
+/* Every byte of it; a checksum (crc32) is none, since a body of any checksum can be made. Nor is
+ * the body's base64 in lower case; its digest stays one. */
 static bool
 text_binds_body(const struct template *signs)
 {
 	for (size_t i = 0; i < signs->count; i++) {
-		if (signs->parts[i].kind == TEMPLATE_CANONICAL &&
-			signs->parts[i].canonical->signs_body)
+		const struct template_part *part = &signs->parts[i];
+		if (part->kind == TEMPLATE_BODY || part->kind == TEMPLATE_BODYHASH ||
+			(part->kind == TEMPLATE_ENCODED && !part->lower) ||
+			(part->kind == TEMPLATE_CANONICAL && part->canonical->signs_body &&
+				!part->lower && !part->optional))
 			return true;
 	}
-	return template_refers(signs, TEMPLATE_BODY) || template_refers(signs, TEMPLATE_BODYHASH) ||
-	       template_refers(signs, TEMPLATE_ENCODED);
+	return false;
 }
 
 /* Is the text a part of what was signed, so that it may vouch for the body? */
@@ -145,10 +224,12 @@ vouches(const struct provider_scheme *scheme, const struct template *text)
 {
 	if (text->count != 1)
 		return false;
-	if (text->parts[0].kind == TEMPLATE_QUERY)
-		return provider_scheme_signs(scheme, TEMPLATE_URL) ||
-		       provider_scheme_signs(scheme, TEMPLATE_TARGET);
-	return text->parts[0].kind != TEMPLATE_LITERAL && part_is_signed(&text->parts[0], scheme);
+	/* The query is all of it in the URL, whatever else is there. */
+	if (text->parts[0].kind == TEMPLATE_QUERY &&
+		(all_hold_whole(scheme, TEMPLATE_URL) || all_hold_whole(scheme, TEMPLATE_TARGET)))
+		return true;
+	return text->parts[0].kind != TEMPLATE_LITERAL &&
+	       part_is_signed(&text->parts[0], scheme, NULL);
 }
 
 static bool

@@ -45,7 +45,8 @@ struct verifier {
 struct carried {
 	struct buf made; /* its text, when that is not a piece of the message */
 	bool present;
-	bool right; /* one of its signatures was made with one of the secrets */
+	bool fits; /* one of its signatures in the group at hand was made with one of the secrets */
+	bool right; /* and nothing else is against it, in any group */
 };
 
 /* One signature that was sent. */
@@ -129,6 +130,22 @@ verifier_share_key(struct verifier *verifier, size_t scheme, size_t secret)
 	return false;
 }
 
+/* What is a public key under one scheme is no shared secret under another: anybody could sign
+ * with it there. */
+static void
+verifier_keep_public(struct verifier *verifier, size_t secret)
+{
+	const struct provider *provider = verifier->provider;
+	bool is_public = false;
+
+	for (size_t i = 0; i < provider->scheme_count; i++)
+		is_public |= verifier_keys(verifier, i)[secret].public != NULL;
+	for (size_t i = 0; is_public && i < provider->scheme_count; i++) {
+		if (provider->schemes[i].method != PROVIDER_PUBLIC)
+			verifier_keys(verifier, i)[secret].unfit = true;
+	}
+}
+
 /* Make the secret's keys for all schemes. NULL: done; else why it is a key for none of them, of the
  * first that wants one. */
 static const char *
@@ -150,6 +167,7 @@ verifier_add_secret(struct verifier *verifier, const struct config_secret *secre
 		if (first_wrong == NULL)
 			first_wrong = wrong;
 	}
+	verifier_keep_public(verifier, secret);
 	return fits ? NULL : first_wrong;
 }
 
@@ -548,6 +566,7 @@ static bool
 is_free_form(const struct provider_scheme *scheme, enum template_kind kind)
 {
 	return kind == TEMPLATE_ID || kind == TEMPLATE_HEADER || kind == TEMPLATE_QUERY ||
+	       kind == TEMPLATE_KEY_ID ||
 	       (kind == TEMPLATE_TIMESTAMP && !scheme_judges_time(scheme));
 }
 
@@ -558,10 +577,45 @@ holds_literal(struct slice text, const struct template_part *part)
 	       memmem(text.data, text.len, part->text, part->text_len) != NULL;
 }
 
+/* Does the text hold what stands between two references, in any of the texts that may be signed?
+ * The first is taken of which everything is there, and what is there is the sender's choice. */
+static bool
+holds_border(const struct provider_scheme *scheme, struct slice text)
+{
+	for (size_t i = 0; scheme->signs_count > 1 && i < scheme->signs_count; i++) {
+		const struct template *signs = scheme->signs[i];
+		for (size_t p = 1; p < signs->count; p++) {
+			if (holds_literal(text, &signs->parts[p]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Does the part touch another without a text between them? */
+static bool
+touches(const struct template *signs, size_t i)
+{
+	return (i > 0 && signs->parts[i - 1].kind != TEMPLATE_LITERAL) ||
+	       (i + 1 < signs->count && signs->parts[i + 1].kind != TEMPLATE_LITERAL);
+}
+
+/* Could it be a piece of JSON, XML or a form? */
+static bool
+holds_structure(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] != '\0' && strchr("{}[]<>\"&", text.data[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
 /*
  * "a.1" + "." + "2" and "a" + "." + "1.2" are the same signed bytes: who has one
  * signed message could move the border between id, time and body. So no value
- * outside the body may hold the literal text that begins or ends it in what is signed.
+ * outside the body may hold the literal text that begins or ends it in what is signed;
+ * and where there is no such text, nothing that a piece of a body would hold.
  */
 static bool
 borders_are_clear(const struct check *check)
@@ -575,6 +629,69 @@ borders_are_clear(const struct check *check)
 			return false;
 		/* In front of a first literal there is nothing to move. */
 		if (i >= 2 && holds_literal(check->parts[i], &signs->parts[i - 1]))
+			return false;
+		if (holds_border(check->scheme, check->parts[i]) ||
+			(touches(signs, i) && holds_structure(check->parts[i])))
+			return false;
+	}
+	return true;
+}
+
+/* Is the field that this part of what is signed refers to found in one way only? A part that is
+ * no field of the body is. */
+static bool
+field_is_plain(struct message *message, const struct template_part *part)
+{
+	struct slice name = { part->text, part->text_len };
+	const struct leaves *leaves;
+	struct leaf leaf;
+	struct buf path;
+	bool plain = true;
+
+	if (part->kind != TEMPLATE_BODY_FIELD && part->kind != TEMPLATE_ITEM)
+		return true;
+	buf_init(&path, message->item.len + part->text_len + 2);
+	if (part->kind == TEMPLATE_ITEM) {
+		leaves = message_leaves(message);
+		plain = buf_append_slice(&path, message->item) && buf_append_char(&path, '.') &&
+			buf_append_slice(&path, name);
+	} else {
+		leaves = message_leaves_under(message, template_first_name(part->text));
+		plain = buf_append_slice(&path, name);
+	}
+	if (plain && leaves != NULL && leaves_find(leaves, buf_slice(&path), &leaf))
+		plain = leaves_is_plain(leaves, buf_slice(&path));
+	buf_free(&path);
+	return plain;
+}
+
+static bool
+repeats_a_name(const struct message *message, const struct leaves *leaves)
+{
+	return leaves != NULL && message->kind == MESSAGE_BODY_JSON &&
+	       leaves_has_repeated_name(leaves);
+}
+
+/*
+ * A field is signed by its value, and found by a path that two readers may follow to two places:
+ * {"a":{"b":1},"a.b":2}, or a name that is there twice. What the handler's reader sees must be
+ * what was checked. Where all of the body is signed the sender vouches for that.
+ */
+static bool
+fields_are_plain(const struct check *check)
+{
+	struct message *message = check->message;
+
+	if (check->scheme->signs_body)
+		return true;
+	for (size_t i = 0; i < check->signs->count; i++) {
+		const struct template_part *part = &check->signs->parts[i];
+		if (!field_is_plain(message, part))
+			return false;
+		/* Of items that was seen once for all. */
+		if (part->kind == TEMPLATE_BODY_FIELD && check->scheme->each == NULL &&
+			repeats_a_name(message,
+				message_leaves_under(message, template_first_name(part->text))))
 			return false;
 	}
 	return true;
@@ -599,7 +716,7 @@ check_expand(struct check *check, const struct key *key)
 	if (result == SIGNATURE_MISSING)
 		note(check, "something of what is signed, \"%s\", is not there",
 			scheme->signs[scheme->signs_count - 1]->source);
-	if (result == SIGNATURE_VALID && !borders_are_clear(check))
+	if (result == SIGNATURE_VALID && (!borders_are_clear(check) || !fields_are_plain(check)))
 		result = SIGNATURE_AMBIGUOUS;
 	return result;
 }
@@ -632,7 +749,7 @@ check_secret(struct check *check, const struct key *key, const size_t *group, si
 		const struct sent *sent = &check->sent[group[i]];
 		bool fits = is_public ? key_fits(scheme, key, parts, count, sent->signature)
 				      : crypto_equal(buf_slice(&ours), sent->signature);
-		check->carried[sent->origin].right |= fits;
+		check->carried[sent->origin].fits |= fits;
 		*fits_out |= fits;
 	}
 	buf_free_secret(&ours);
@@ -680,6 +797,7 @@ check_secrets(struct check *check, const size_t *group, size_t group_count,
 
 /* ---- what else must hold ---- */
 
+/* Two empty texts do not hold: see crypto_equal(). */
 static bool
 requirement_holds(const struct check *check, const struct provider_requirement *requirement)
 {
@@ -757,7 +875,7 @@ own_or(struct slice own, struct slice shared)
 	return own.len > 0 ? own : shared;
 }
 
-/* Take the next group of signatures that have not been looked at, up to GROUPS_MAX groups. */
+/* Take the next group of signatures that have not been looked at. Every token is one of its own. */
 static size_t
 check_next_group(struct check *check, size_t group[SIGNATURE_LIST_MAX])
 {
@@ -766,7 +884,7 @@ check_next_group(struct check *check, size_t group[SIGNATURE_LIST_MAX])
 
 	for (size_t i = 0; i < check->count; i++) {
 		struct sent *sent = &check->sent[i];
-		if (sent->looked_at ||
+		if (sent->looked_at || (first != NULL && check->scheme->jws != NULL) ||
 			(first != NULL && (!slice_equal(sent->timestamp, first->timestamp) ||
 						  !slice_equal(sent->key_id, first->key_id))))
 			continue;
@@ -843,11 +961,15 @@ token_parts(struct check *check, const struct jwt *token, struct slice parts[3],
 		return result;
 	note_signed(check, check->parts, check->part_count);
 	struct buf whole;
-	buf_init(&whole, check->signed_made.max + check->message->body.len);
+	size_t total = 0;
 	bool done = true;
+	for (size_t i = 0; i < check->part_count; i++)
+		total += check->parts[i].len;
+	buf_init(&whole, total);
 	for (size_t i = 0; done && i < check->part_count; i++)
 		done = buf_append_slice(&whole, check->parts[i]);
-	buf_clear(&check->payload);
+	buf_free(&check->payload);
+	buf_init(&check->payload, 2 * total + 4);
 	done = done && text_encode(TEXT_BASE64URL, whole.data, whole.len, &check->payload);
 	buf_free(&whole);
 	parts[0] = token->protected_text;
@@ -855,6 +977,33 @@ token_parts(struct check *check, const struct jwt *token, struct slice parts[3],
 	parts[2] = buf_slice(&check->payload);
 	*count_out = 3;
 	return done ? SIGNATURE_VALID : SIGNATURE_ERROR;
+}
+
+/* Of a token that a secret fitted: its own limits, and what the scheme asks for. From here on
+ * {claim:NAME} is believed. */
+static enum signature_result
+check_claims(struct check *check, struct jwt *token)
+{
+	const struct provider_scheme *scheme = check->scheme;
+	struct message *message = check->message;
+	enum signature_result result = check_token_window(check, token);
+	int64_t time_ms = 0;
+
+	leaves_free(message->claims);
+	message->claims = token->claims;
+	token->claims = NULL;
+	if (result == SIGNATURE_VALID && is_claim(scheme->timestamp)) {
+		buf_clear(&check->time_made);
+		result = check_read_shared(
+			check, scheme->timestamp, &check->time_made, &message->timestamp);
+	}
+	if (result == SIGNATURE_VALID)
+		result = read_time_of(check, &time_ms);
+	if (result == SIGNATURE_VALID)
+		result = check_requires(check);
+	if (result == SIGNATURE_VALID && scheme_judges_time(scheme))
+		result = check_window(check, time_ms);
+	return result;
 }
 
 /* A JWS whose parts were taken apart. */
@@ -867,7 +1016,6 @@ check_parsed_token(struct check *check, size_t index, struct jwt *token)
 	enum signature_result result;
 	size_t count = 0;
 	bool any = false;
-	int64_t time_ms = 0;
 
 	if (!slice_is(jwt_header(token, "alg"), scheme->jws)) {
 		note_text(check, "its algorithm is another than the provider's",
@@ -880,25 +1028,11 @@ check_parsed_token(struct check *check, size_t index, struct jwt *token)
 	result = token_parts(check, token, parts, &count);
 	if (result == SIGNATURE_VALID)
 		result = check_secrets(check, &index, 1, parts, count, &any);
+	if (result == SIGNATURE_VALID && !any)
+		result = SIGNATURE_WRONG;
+	if (result == SIGNATURE_VALID)
+		result = check_claims(check, token);
 	message->key_id = (struct slice){ NULL, 0 }; /* it may be a piece of the token's header */
-	if (result != SIGNATURE_VALID)
-		return result;
-	if (!any)
-		return SIGNATURE_WRONG;
-	result = check_token_window(check, token);
-	/* From here on {claim:NAME} is believed. */
-	message->claims = token->claims;
-	token->claims = NULL;
-	if (result == SIGNATURE_VALID)
-		result = check_requires(check);
-	if (result == SIGNATURE_VALID && is_claim(scheme->timestamp)) {
-		result = check_read_time(check);
-		message->timestamp = check->timestamp;
-	}
-	if (result == SIGNATURE_VALID)
-		result = read_time_of(check, &time_ms);
-	if (result == SIGNATURE_VALID && scheme_judges_time(scheme))
-		result = check_window(check, time_ms);
 	return result;
 }
 
@@ -938,7 +1072,7 @@ check_init(struct check *check, const struct verifier *verifier, size_t scheme,
 	buf_init(&check->key_id_made, MADE_MAX);
 	buf_init(&check->id_made, MADE_MAX);
 	buf_init(&check->signed_made, MADE_MAX + 2 * message->body.len);
-	buf_init(&check->payload, MADE_MAX + 2 * (MADE_MAX + 2 * message->body.len));
+	buf_init(&check->payload, 0);
 }
 
 /* Is the slice a piece of memory that ends with the check? */
@@ -991,42 +1125,67 @@ weight_of(enum signature_result result)
 	return 0;
 }
 
-/* Nothing of an earlier scheme is left in the message. */
+/* With what is borrowed from them. */
 static void
-forget(struct message *message)
+forget_claims(struct message *message)
 {
-	message->timestamp = message->id = message->key_id = (struct slice){ NULL, 0 };
+	message->timestamp = (struct slice){ NULL, 0 };
 	leaves_free(message->claims);
 	message->claims = NULL;
 }
 
-/* The signatures that were read, group by group; one right one is enough. */
+/* Nothing of an earlier scheme is left in the message. */
+static void
+forget(struct message *message)
+{
+	message->id = message->key_id = (struct slice){ NULL, 0 };
+	forget_claims(message);
+}
+
+/* Where every carrier that is there must hold a right one: does it? */
+static bool
+carriers_are_right(const struct check *check)
+{
+	for (size_t i = 0; check->scheme->carriers_all && i < check->scheme->carrier_count; i++) {
+		if (check->carried[i].present && !check->carried[i].right)
+			return false;
+	}
+	return true;
+}
+
+/* The signatures that were read, group by group (a token is one); one right one is enough. */
 static enum signature_result
 check_sent(struct check *check)
 {
-	enum signature_result told = SIGNATURE_WRONG;
+	enum signature_result told = SIGNATURE_MISSING;
 	size_t group[SIGNATURE_LIST_MAX], count;
+	struct slice timestamp = { NULL, 0 };
 
-	if (check->scheme->jws != NULL)
-		return check_token(check, 0);
 	for (size_t groups = 0; groups < GROUPS_MAX; groups++) {
+		enum signature_result result;
 		count = check_next_group(check, group);
 		if (count == 0)
 			break;
-		enum signature_result result = check_group(check, group, count);
-		if (result == SIGNATURE_VALID || weight_of(result) > weight_of(told))
+		result = check->scheme->jws != NULL ? check_token(check, group[0])
+						    : check_group(check, group, count);
+		/* Also a signature that a secret fits may be too old. */
+		for (size_t i = 0; i < check->scheme->carrier_count; i++) {
+			struct carried *carried = &check->carried[i];
+			carried->right |= carried->fits && result == SIGNATURE_VALID;
+			carried->fits = false;
+		}
+		if (result == SIGNATURE_VALID && told != SIGNATURE_VALID)
+			timestamp = check->message->timestamp;
+		if (groups == 0 || weight_of(result) > weight_of(told))
 			told = result;
-		else if (groups == 0)
-			told = result;
-		if (result == SIGNATURE_VALID)
+		if (told == SIGNATURE_VALID && carriers_are_right(check))
 			break;
+		if (told != SIGNATURE_VALID)
+			forget_claims(check->message);
 	}
-	/* Where every carrier that is there must hold a right one. */
-	for (size_t i = 0; check->scheme->carriers_all && i < check->scheme->carrier_count; i++) {
-		if (check->carried[i].present && !check->carried[i].right &&
-			told == SIGNATURE_VALID)
-			told = SIGNATURE_WRONG;
-	}
+	check->message->timestamp = timestamp;
+	if (told == SIGNATURE_VALID && !carriers_are_right(check))
+		told = SIGNATURE_WRONG;
 	return told;
 }
 
@@ -1088,8 +1247,11 @@ check_each(const struct asked *asked, size_t scheme, size_t *secret_out)
 	char path[512];
 	size_t count;
 
+	forget(asked->message);
 	if (leaves == NULL || !leaves_count(leaves, slice_of(each), &count) || count == 0)
 		return SIGNATURE_MISSING;
+	if (repeats_a_name(asked->message, leaves))
+		return SIGNATURE_AMBIGUOUS;
 	if (count > ITEMS_MAX)
 		return SIGNATURE_MALFORMED;
 	for (size_t i = 0; i < count; i++) {

@@ -301,6 +301,11 @@ parse_reference(struct parser *parser, struct slice inside)
 	if (reference == NULL)
 		return unknown_reference(parser, inside);
 	part.kind = reference->kind;
+	if (part.lower && part.kind == TEMPLATE_BODY && colon == NULL) {
+		snprintf(parser->reason, REASON_SIZE,
+			"{lower:body} would make two bodies one: write {body}");
+		return false;
+	}
 	if (reference->argument == ARGUMENT_NONE) {
 		if (colon == NULL)
 			return add_part(parser, &part);

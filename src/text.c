@@ -653,6 +653,9 @@ parse_epoch(struct slice text, int64_t unit_ms, int64_t *ms_out)
 {
 	uint64_t value;
 
+	/* One spelling: a zero in front could come from the end of what is signed before it. */
+	if (text.len > 1 && text.data[0] == '0')
+		return false;
 	if (!text_parse_number(text, (uint64_t)(TIME_MAX_MS / unit_ms), &value))
 		return false;
 	*ms_out = (int64_t)value * unit_ms;

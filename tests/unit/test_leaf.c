@@ -428,6 +428,39 @@ repeated_name_is_noticed_at_any_depth(void **state)
 	leaves_free(many);
 }
 
+static void
+plain_is_a_leaf_that_every_reader_finds_by_its_path(void **state)
+{
+	static const struct {
+		const char *notation, *path;
+		bool plain;
+	} rows[] = {
+		{ "{ a: { b: 1 } }", "a.b", true },
+		{ "{ a: [ { b: 1 } ] }", "a.0.b", true },
+		{ "{ a: { b: 1 } }", "a", false },
+		{ "{ a: { b: 1 } }", "a.c", false },
+		{ "{ a: { b: 1 } a.b: 2 }", "a.b", false },
+		{ "{ a.b: 2 a: { b: 1 } }", "a.b", false },
+		{ "{ a: { b: { } } a.b: 2 }", "a.b", false },
+		{ "{ a: { b: { c: 1 } } a.b: 2 }", "a.b", false },
+		{ "{ a: [ ] a.0.b: 2 }", "a.0.b", false },
+		{ "{ a.0: { b: 2 } a: [ { b: 1 } ] }", "a.0.b", false },
+		{ "{ a: { b: 1 b: 2 } }", "a.b", true },
+		{ "{ a.b: 2 a: { c: 1 } }", "a.c", true },
+		{ "s", "", true },
+		{ "{ }", "a", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct leaves *leaves = built(rows[i].notation);
+
+		if (leaves_is_plain(leaves, slice_of(rows[i].path)) != rows[i].plain)
+			fail_msg("%s in %s", rows[i].path, rows[i].notation);
+		leaves_free(leaves);
+	}
+}
+
 int
 main(void)
 {
@@ -445,6 +478,7 @@ main(void)
 		cmocka_unit_test(empty_tree_holds_nothing),
 		cmocka_unit_test(walk_may_start_again_with_the_same_path),
 		cmocka_unit_test(repeated_name_is_noticed_at_any_depth),
+		cmocka_unit_test(plain_is_a_leaf_that_every_reader_finds_by_its_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -474,6 +474,34 @@ registered_url_wins(void **state)
 }
 
 static void
+registered_url_takes_the_query_of_the_request(void **state)
+{
+	static const char *const rows[][3] = {
+		{ "REQUEST_URI=/a?x=1", "https://p/h", "https://p/h?x=1" },
+		{ "REQUEST_URI=/a?", "https://p/h", "https://p/h" },
+		{ "REQUEST_URI=/a", "https://p/h?t=1", "https://p/h?t=1" },
+		{ "REQUEST_URI=/a?t=1", "https://p/h?t=1", "https://p/h?t=1" },
+		{ "REQUEST_URI=/a?t=1&x=2", "https://p/h?t=1", "https://p/h?t=1&x=2" },
+		/* Text that is signed behind the URL, moved into it, and another's query. */
+		{ "REQUEST_URI=/a?t=1AccountSid", "https://p/h?t=1", NULL },
+		{ "REQUEST_URI=/a?x=2&t=1", "https://p/h?t=1", NULL },
+		{ "REQUEST_URI=/a?t=", "https://p/h?t=1", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const char *variables[] = { "HTTP_HOST=h", rows[i][0], NULL };
+		struct message message = message_with(variables, "");
+		message.url_override = rows[i][1];
+		if (rows[i][2] == NULL)
+			assert_null(message_url(&message));
+		else
+			assert_string_equal(message_url(&message), rows[i][2]);
+		message_free(&message);
+	}
+}
+
+static void
 url_over_the_limit_is_not_known(void **state)
 {
 	static char uri[20000] = "REQUEST_URI=/";
@@ -536,6 +564,7 @@ main(void)
 		cmocka_unit_test(path_and_query_are_those_that_were_sent),
 		cmocka_unit_test(url_is_put_together_as_the_sender_used_it),
 		cmocka_unit_test(registered_url_wins),
+		cmocka_unit_test(registered_url_takes_the_query_of_the_request),
 		cmocka_unit_test(url_over_the_limit_is_not_known),
 	};
 

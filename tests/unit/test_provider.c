@@ -103,6 +103,13 @@ static const struct fault_row {
 	{ MAIN(.format = LIST("v1,{signature}"), .separator = ","), "format",
 		"holds the separator \",\" and so never fits" },
 	{ MAIN(.separator = ""), "separator", "is empty" },
+	{ MAIN(.format = LIST("{lower:signature}")), "format", "have no meaning here" },
+	{ MAIN(.format = LIST("{signature?}")), "format", "have no meaning here" },
+	/* Claims are known only once a signature was found right. */
+	{ BARE(.header = LIST("X"), .algorithm = "jwt-hs256", .key_id = "{claim:kid}"), "key_id",
+		"{claim:NAME} has no meaning here" },
+	{ BARE(.signature = LIST("{claim:jwt}"), .algorithm = "jwt-hs256"), "signature",
+		"{claim:NAME} has no meaning here" },
 	{ MAIN(.signs = LIST("")), "signs", "is empty" },
 	{ MAIN(.signs = LIST("{bodie}")), "signs", "unknown reference {bodie}" },
 	{ MAIN(.signs = LIST("constant")), "signs", "the same text for every request" },
@@ -652,7 +659,27 @@ id_is_signed_only_when_the_signed_bytes_hold_it(void **state)
 		{ "{body}", NULL, { "{body}" }, true },
 		{ "{body}", NULL, { "{endpoint}-{bodyhash:md5:hex}" }, true },
 		{ "{bodyhash:sha256:hex}", NULL, { "{body:id}" }, true },
-		{ "{url}{sorted_form}", NULL, { "{sorted_form}" }, true },
+		{ "{url}\n{sorted_form}", NULL, { "{sorted_form}" }, true },
+		/* A byte may belong to either. */
+		{ "{url}{sorted_form}", NULL, { "{sorted_form}" }, false },
+		{ "{header:X-Id}{body}", NULL, { "{header:X-Id}" }, false },
+		{ "{body:a}{body:b}", NULL, { "{body:a}" }, false },
+		{ "{body:a}:{body:b}", NULL, { "{body:b}" }, true },
+		{ "{id}{body}", NULL, { "{header:X-Id}" }, false },
+		{ "{id}{timestamp}{body}", "{header:X-T}", { "{header:X-Id}" }, true },
+		{ "{timestamp}{body}", "{header:X-T}", { "{header:X-T}" }, true },
+		/* Another spelling of the same signed bytes. */
+		{ "{lower:header:X-Id}.{body}", NULL, { "{header:X-Id}" }, false },
+		{ "{lower:header:X-Id}.{body}", NULL, { "{lower:header:X-Id}" }, true },
+		{ "{lower:id}.{body}", NULL, { "{header:X-Id}" }, false },
+		{ "{lower:timestamp}.{body}", "{header:X-T}", { "{header:X-T}" }, false },
+		{ "{header:X-Id?}.{body}", NULL, { "{header:X-Id}" }, true },
+		{ "{id?}.{body}", NULL, { "{header:X-Id}" }, false },
+		{ "{lower:encoded:base64}", NULL, { "{body:id}" }, false },
+		{ "{encoded:base64}", NULL, { "{body:id}" }, true },
+		{ "{bodyhash:crc32:decimal}", NULL, { "{body:id}" }, false },
+		{ "{form:payload}", NULL, { "{body:id}" }, false },
+		{ "{raw:a}", NULL, { "{body:a}" }, false },
 		{ "{url}{sorted_form}", NULL, { "{body:id}" }, false },
 		{ "{body}", NULL, { "{header:X-Id}" }, false },
 		{ "{body}", NULL, { "{body:id}", "{header:X-Id}" }, false },
@@ -669,7 +696,7 @@ id_is_signed_only_when_the_signed_bytes_hold_it(void **state)
 		{ "{body}", "{header:X-T}", { "{header:X-T}" }, false },
 		{ "{url}{body}", NULL, { "{query:id}" }, false },
 		{ "{url}{body}", NULL, { "{url}" }, false },
-		{ "{path}{body}", NULL, { "{path}" }, true },
+		{ "{path}\n{body}", NULL, { "{path}" }, true },
 		{ "{header:X-Id}", NULL, { "{body:id}" }, false },
 		{ "{body:a}", NULL, { "{body:a}" }, true },
 		{ "{body:a}", NULL, { "{body:b}" }, false },
@@ -685,6 +712,89 @@ id_is_signed_only_when_the_signed_bytes_hold_it(void **state)
 		provider = compile(&options);
 		if (provider->id_is_signed != rows[i].is_signed)
 			fail_msg("row %zu: %s over %s", i, rows[i].ids[0], rows[i].signs);
+		provider_free(provider);
+	}
+}
+
+static void
+id_of_a_document_is_signed_with_the_field_that_holds_it(void **state)
+{
+	const struct {
+		const char *signs[3];
+		const char *id;
+		bool is_signed;
+	} rows[] = {
+		{ { "{form:payload}" }, "{body:id}", true },
+		{ { "{timestamp}.{form:payload}" }, "{body:a.b}.{key:c}", true },
+		{ { "{form:payload}", "{form:payload}.{form:x}" }, "{body:id}", true },
+		{ { "{form:payload}", "{form:x}" }, "{body:id}", false },
+		{ { "{form:payload?}.{form:x}" }, "{body:id}", false },
+		{ { "{form:x}{form:payload}" }, "{body:id}", false },
+		{ { "{form:x}" }, "{body:id}", false },
+		{ { "{form:payload}" }, "{form:x}", false },
+		{ { "{form:payload}" }, "{bodyhash:sha256:hex}", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct provider_options options = MAIN(.timestamp = "{header:X-T}");
+		struct provider *provider;
+		options.main.signs = (char *const *)rows[i].signs;
+		options.id = LIST(rows[i].id);
+		options.document = "payload";
+		provider = compile(&options);
+		assert_false(provider->body_is_signed);
+		if (provider->id_is_signed != rows[i].is_signed)
+			fail_msg("row %zu: %s", i, rows[i].signs[0]);
+		provider_free(provider);
+	}
+}
+
+static void
+the_body_is_signed_where_a_digest_of_it_is(void **state)
+{
+	const struct {
+		const char *algorithm, *signs[3], *requires;
+		bool is_signed;
+	} rows[] = {
+		{ "jwt-hs256", { NULL }, NULL, false },
+		{ "jwt-hs256", { NULL }, "{claim:h}={bodyhash:sha256:hex}", true },
+		{ "jwt-hs256", { NULL }, "{bodyhash:sha256:hex}={claim:h?}", true },
+		{ "jwt-hs256", { NULL }, "{claim:h}={bodyhash:crc32:decimal}", false },
+		{ "jwt-hs256", { NULL }, "{header:X}={bodyhash:sha256:hex}", false },
+		{ "jwt-hs256", { NULL }, "{claim:h}x={bodyhash:sha256:hex}x", false },
+		{ "jwt-hs256", { "{body}" }, NULL, true },
+		/* A detached token has no claims. */
+		{ "jwt-hs256", { "{url}" }, "{claim:h}={bodyhash:sha256:hex}", false },
+		{ "hmac-sha256", { "{url}" }, "{query:h}={bodyhash:sha256:hex}", true },
+		{ "hmac-sha256", { "{target}" }, "{query:h}={bodyhash:sha256:hex}", true },
+		{ "hmac-sha256", { "{url?}" }, "{query:h}={bodyhash:sha256:hex}", false },
+		{ "hmac-sha256", { "{lower:url}" }, "{query:h}={bodyhash:sha256:hex}", false },
+		{ "hmac-sha256", { "{path}" }, "{query:h}={bodyhash:sha256:hex}", false },
+		{ "hmac-sha256", { "{query:h}" }, "{query:h}={bodyhash:sha256:hex}", true },
+		{ "hmac-sha256", { "{query:i}" }, "{query:h}={bodyhash:sha256:hex}", false },
+		{ "hmac-sha256", { "{header:X}" }, "{header:X}={bodyhash:sha256:hex}", true },
+		{ "hmac-sha256", { "{header:X}", "{header:Y}" }, "{header:X}={bodyhash:sha256:hex}",
+			false },
+		{ "hmac-sha256", { "{header:X}.{body}", "{header:X}" }, NULL, false },
+		{ "hmac-sha256", { "{header:X}.{body}", "{bodyhash:sha1:hex}" }, NULL, true },
+		{ "hmac-sha256", { "{lower:encoded:base64}" }, NULL, false },
+		{ "hmac-sha256", { "{raw:a}" }, NULL, false },
+		{ "hmac-sha256", { "{canonical:contentful}" }, NULL, true },
+		{ "hmac-sha256", { "{canonical:plivo}" }, NULL, false },
+		{ "hmac-sha256", { "{canonical:contentful?}" }, NULL, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct provider_options options =
+			BARE(.header = LIST("X-Sig"), .algorithm = rows[i].algorithm);
+		struct provider *provider;
+		options.main.signs = rows[i].signs[0] != NULL ? (char *const *)rows[i].signs : NULL;
+		options.main.requires = rows[i].requires != NULL ? LIST(rows[i].requires) : NULL;
+		provider = compile(&options);
+		if (provider->body_is_signed != rows[i].is_signed)
+			fail_msg("row %zu", i);
 		provider_free(provider);
 	}
 }
@@ -917,6 +1027,8 @@ main(void)
 		cmocka_unit_test(limits_of_time_have_defaults),
 		cmocka_unit_test(variant_takes_what_it_lacks_from_the_main_scheme),
 		cmocka_unit_test(id_is_signed_only_when_the_signed_bytes_hold_it),
+		cmocka_unit_test(id_of_a_document_is_signed_with_the_field_that_holds_it),
+		cmocka_unit_test(the_body_is_signed_where_a_digest_of_it_is),
 		cmocka_unit_test(id_is_not_signed_when_a_variant_does_not_sign_it),
 		cmocka_unit_test(unsigned_provider_needs_nothing_but_its_word),
 		cmocka_unit_test(

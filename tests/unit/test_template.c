@@ -75,6 +75,8 @@ malformed_template_says_what_is_wrong(void **state)
 		{ "{foo}", " sorted_form " },
 		{ "{foo:bar}", "unknown reference {foo:bar}" },
 		{ "{Body}", "unknown reference {Body}" },
+		{ "{lower:body}", "would make two bodies one" },
+		{ "{lower:body?}", "would make two bodies one" },
 		{ "{ body }", "unknown reference" },
 		{ "{}", "unknown reference {}" },
 		{ "{:x}", "unknown reference {:x}" },
