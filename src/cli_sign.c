@@ -19,11 +19,19 @@
 #include "sign.h"
 #include "text.h"
 
-#define HEADERS_MAX 16
+#define GIVEN_MAX 16 /* headers that the command line names */
 /* Longer than any server lets a waiting handler take. */
 #define SEND_TIMEOUT_MS 300000
 
-enum { OPTION_EVENT, OPTION_ID, OPTION_TIME, OPTION_URL, OPTION_TYPE, OPTION_COUNT };
+enum {
+	OPTION_EVENT,
+	OPTION_ID,
+	OPTION_TIME,
+	OPTION_URL,
+	OPTION_TYPE,
+	OPTION_VARIANT,
+	OPTION_COUNT
+};
 
 static const char *const sign_options[] = {
 	[OPTION_EVENT] = "--event=",
@@ -31,6 +39,7 @@ static const char *const sign_options[] = {
 	[OPTION_TIME] = "--time=",
 	[OPTION_URL] = "--url=",
 	[OPTION_TYPE] = "--type=",
+	[OPTION_VARIANT] = "--variant=",
 	[OPTION_COUNT] = NULL,
 };
 
@@ -39,21 +48,33 @@ struct signing {
 	struct config *config;
 	const struct config_endpoint *endpoint;
 	struct buf body;
-	const char *type; /* media type of the body */
-	int64_t time_ms;  /* that it is signed for, since 1970 */
-	struct sign_header headers[HEADERS_MAX];
-	int header_count;
+	const char *type;             /* media type of the body that was given */
+	int64_t time_ms;              /* that it is signed for, since 1970 */
+	const char *given[GIVEN_MAX]; /* "Name: value", of the command line */
+	size_t given_count;
+	struct sign_result made;
 };
 
 static void
 signing_free(struct signing *signing)
 {
-	for (int i = 0; i < signing->header_count; i++) {
-		free(signing->headers[i].name);
-		free_secret(signing->headers[i].value, strlen(signing->headers[i].value));
-	}
+	sign_result_free(&signing->made);
 	buf_free(&signing->body);
 	config_free(signing->config);
+}
+
+static struct slice
+body_of(const struct signing *signing)
+{
+	if (signing->made.body != NULL)
+		return (struct slice){ signing->made.body, signing->made.body_len };
+	return buf_slice(&signing->body);
+}
+
+static const char *
+type_of(const struct signing *signing)
+{
+	return signing->made.type != NULL ? signing->made.type : signing->type;
 }
 
 /* JSON unless it does not look like it, as message_body() looks at it. */
@@ -67,38 +88,107 @@ guess_type(struct slice body)
 	return json ? "application/json" : "application/x-www-form-urlencoded";
 }
 
+/* Take every --header out of the words, which cli_options() would take once. false: usage was printed. */
 static bool
-make_headers(struct signing *signing, const char **values)
+take_headers(const struct cli_command *command, int *argc, char **argv, struct signing *out)
 {
-	static char *no_variables[] = { NULL };
+	static const char option[] = "--header";
+	size_t len = strlen(option);
+	int kept = 0;
+
+	for (int i = 0; i < *argc; i++) {
+		const char *value;
+		if (strcmp(argv[i], option) == 0 && i + 1 < *argc)
+			value = argv[++i];
+		else if (strncmp(argv[i], option, len) == 0 && argv[i][len] == '=')
+			value = argv[i] + len + 1;
+		else {
+			argv[kept++] = argv[i];
+			continue;
+		}
+		const char *colon = strchr(value, ':');
+		if (colon == NULL || colon == value || strpbrk(value, "\r\n") != NULL ||
+			out->given_count == GIVEN_MAX) {
+			cli_usage(command, "--header takes \"Name: value\", at most %d times",
+				GIVEN_MAX);
+			return false;
+		}
+		out->given[out->given_count++] = value;
+	}
+	argv[kept] = NULL;
+	*argc = kept;
+	return true;
+}
+
+static char *
+variable_of(const char *name, const char *value)
+{
+	size_t size = strlen(name) + strlen(value) + 2;
+	char *variable = xmalloc(size);
+	snprintf(variable, size, "%s=%s", name, value);
+	return variable;
+}
+
+/* "Name: value" as a web server hands it on. */
+static char *
+header_variable(const char *header)
+{
+	size_t len = strcspn(header, ":");
+	char *name = xmemdup0(header, len);
+	char *variable_name = message_header_variable(name);
+	const char *value = header + len + 1;
+	char *variable = variable_of(variable_name, value + strspn(value, " \t"));
+	free(variable_name);
+	free(name);
+	return variable;
+}
+
+/* Path and query of a URL, "/" for one without. */
+static const char *
+target_of(const char *url)
+{
+	const char *host = strstr(url, "://");
+	const char *target = host != NULL ? strpbrk(host + 3, "/?") : NULL;
+	return target != NULL ? target : "/";
+}
+
+static bool
+make_request(struct signing *signing, const char **values)
+{
+	const struct config_endpoint *endpoint = signing->endpoint;
+	/* Who sends may go another way than the sender, who knows only the URL of the configuration. */
+	const char *url = values[OPTION_URL] != NULL ? values[OPTION_URL] : endpoint->url;
+	char *variables[GIVEN_MAX + 4] = { NULL };
+	size_t count = 0;
 	char reason[256];
 	struct message message;
 
-	message_init(&message, no_variables, buf_slice(&signing->body));
-	message.url_override =
-		values[OPTION_URL] != NULL ? values[OPTION_URL] : signing->endpoint->url;
-	message.document = signing->endpoint->provider->document;
+	variables[count++] = variable_of("REQUEST_METHOD", "POST");
+	variables[count++] = variable_of("CONTENT_TYPE", signing->type);
+	if (url != NULL)
+		variables[count++] = variable_of("REQUEST_URI", target_of(url));
+	for (size_t i = 0; i < signing->given_count; i++)
+		variables[count++] = header_variable(signing->given[i]);
+	message_init(&message, variables, buf_slice(&signing->body));
+	message.url_override = endpoint->url != NULL ? endpoint->url : url;
+	message.document = endpoint->provider->document;
 	message.event = slice_of(values[OPTION_EVENT]);
 	message.id = slice_of(values[OPTION_ID]);
-	message.endpoint = slice_of(signing->endpoint->name);
-	message.parameters = signing->endpoint->parameters;
-	message.parameter_count = signing->endpoint->parameter_count;
-	if (config_awaits_secret(signing->endpoint)) {
-		fprintf(stderr, "hookcgi: no secret has been learned yet: a handshake writes %s\n",
-			signing->endpoint->learned);
-		return false;
-	}
-	const struct config_secret *secret =
-		signing->endpoint->secret_count > 0 ? &signing->endpoint->secrets[0] : NULL;
-	signing->header_count = sign_message(signing->endpoint->provider, secret, &message,
-		signing->time_ms, signing->headers, HEADERS_MAX, reason);
+	message.endpoint = slice_of(endpoint->name);
+	message.parameters = endpoint->parameters;
+	message.parameter_count = endpoint->parameter_count;
+	const struct sign_request request = { .provider = endpoint->provider,
+		.secrets = endpoint->secrets,
+		.secret_count = endpoint->secret_count,
+		.variant = values[OPTION_VARIANT],
+		.now_ms = signing->time_ms };
+	bool done = sign_message(&request, &message, &signing->made, reason);
 	message_free(&message);
-	if (signing->header_count < 0) {
-		signing->header_count = 0;
+	while (count > 0)
+		free(variables[--count]);
+	if (!done)
 		fprintf(stderr, "hookcgi: %s\n", reason);
-		return false;
-	}
-	return true;
+	return done;
 }
 
 /* From the words of the command line to a signed request. Returns CLI_DONE or the exit code. */
@@ -106,6 +196,8 @@ static int
 sign(const struct cli_command *command, int argc, char **argv, const char *config,
 	const char **values, struct signing *out)
 {
+	if (!take_headers(command, &argc, argv, out))
+		return CLI_USAGE;
 	int count = cli_options(command, argc, argv, sign_options, values);
 	if (count < 0)
 		return CLI_USAGE;
@@ -129,7 +221,12 @@ sign(const struct cli_command *command, int argc, char **argv, const char *confi
 		return CLI_NO;
 	out->type = values[OPTION_TYPE] != NULL ? values[OPTION_TYPE]
 						: guess_type(buf_slice(&out->body));
-	return make_headers(out, values) ? CLI_DONE : CLI_NO;
+	if (config_awaits_secret(out->endpoint)) {
+		fprintf(stderr, "hookcgi: no secret has been learned yet: a handshake writes %s\n",
+			out->endpoint->learned);
+		return CLI_NO;
+	}
+	return make_request(out, values) ? CLI_DONE : CLI_NO;
 }
 
 static int
@@ -139,9 +236,18 @@ run_sign(const struct cli_command *command, int argc, char **argv, const char *c
 	struct signing signing = { .config = NULL };
 	int result = sign(command, argc, argv, config, values, &signing);
 	if (result == CLI_DONE) {
-		printf("Content-Type: %s\n", signing.type);
-		for (int i = 0; i < signing.header_count; i++)
-			printf("%s: %s\n", signing.headers[i].name, signing.headers[i].value);
+		if (signing.made.query != NULL)
+			printf("# add to the URL: ?%s\n", signing.made.query);
+		printf("Content-Type: %s\n", type_of(&signing));
+		for (size_t i = 0; i < signing.given_count; i++)
+			puts(signing.given[i]);
+		for (size_t i = 0; i < signing.made.header_count; i++)
+			printf("%s: %s\n", signing.made.headers[i].name,
+				signing.made.headers[i].value);
+		if (signing.made.body != NULL) {
+			putchar('\n');
+			fwrite(signing.made.body, 1, signing.made.body_len, stdout);
+		}
 	}
 	signing_free(&signing);
 	return fflush(stdout) == 0 ? result : CLI_NO;
@@ -162,20 +268,41 @@ append_setting(struct buf *out, const char *name, const char *value, const char 
 	return buf_append_text(out, "\"\n");
 }
 
+/* The URL with what signing adds to its query. */
+static bool
+append_url(struct buf *out, const struct signing *signing, const char *url)
+{
+	size_t len = strcspn(url, "#");
+	const char *more = signing->made.query != NULL ? signing->made.query : "";
+	struct buf whole;
+
+	buf_init(&whole, 65536 + len);
+	bool done = buf_append(&whole, url, len) &&
+		    (*more == '\0' ||
+			    (buf_append_char(&whole, memchr(url, '?', len) != NULL ? '&' : '?') &&
+				    buf_append_text(&whole, more))) &&
+		    append_setting(out, "url", buf_text(&whole), "");
+	buf_free_secret(&whole);
+	return done;
+}
+
 /* curl reads its settings from standard input, so that a token is not in its argv. */
 static bool
 write_settings(
 	const struct signing *signing, const char *url, const char *body_path, struct buf *out)
 {
 	struct buf line;
-	bool done = append_setting(out, "url", url, "") &&
+	bool done = append_url(out, signing, url) &&
 		    append_setting(out, "data-binary", "@", body_path) &&
-		    append_setting(out, "header", "Content-Type: ", signing->type) &&
+		    append_setting(out, "header", "Content-Type: ", type_of(signing)) &&
 		    append_setting(out, "header", "Expect:", ""); /* one answer, no 100 before it */
-	for (int i = 0; done && i < signing->header_count; i++) {
+	for (size_t i = 0; done && i < signing->given_count; i++)
+		done = append_setting(out, "header", signing->given[i], "");
+	for (size_t i = 0; done && i < signing->made.header_count; i++) {
 		buf_init(&line, 65536);
-		done = buf_appendf(&line, "%s: ", signing->headers[i].name) &&
-		       append_setting(out, "header", buf_text(&line), signing->headers[i].value);
+		done = buf_appendf(&line, "%s: ", signing->made.headers[i].name) &&
+		       append_setting(
+			       out, "header", buf_text(&line), signing->made.headers[i].value);
 		buf_free_secret(&line);
 	}
 	return done;
@@ -205,9 +332,10 @@ static int
 write_body(const struct signing *signing, char *path_out)
 {
 	int fd = mkstemp(path_out);
+	struct slice body = body_of(signing);
 	size_t written = 0;
-	while (fd >= 0 && written < signing->body.len) {
-		ssize_t got = write(fd, signing->body.data + written, signing->body.len - written);
+	while (fd >= 0 && written < body.len) {
+		ssize_t got = write(fd, body.data + written, body.len - written);
 		if (got <= 0) {
 			close(fd);
 			unlink(path_out);
@@ -299,27 +427,36 @@ run_send(const struct cli_command *command, int argc, char **argv, const char *c
 	return fflush(stdout) == 0 ? result : CLI_NO;
 }
 
-#define OPTION_HELP                                                                   \
-	"FILE is the body; - or nothing: standard input. The first secret is used.\n" \
-	"  --event TYPE  the event type, for senders that put it into a header\n"     \
-	"  --id ID       the event id, for senders that put it into a header\n"       \
-	"  --time S      sign for another time than now (seconds since 1970)\n"       \
-	"  --type TYPE   media type of the body; else JSON or a form by its first byte\n"
+#define OPTION_HELP                                                                         \
+	"FILE is the body; - or nothing: standard input. The first secret that fits is\n"   \
+	"used.\n"                                                                           \
+	"  --event TYPE    the event type, for senders that put it into a header\n"         \
+	"  --id ID         the event id, for senders that put it into a header\n"           \
+	"  --time S        sign for another time than now (seconds since 1970)\n"           \
+	"  --type TYPE     media type of the body; else JSON or a form by its first byte\n" \
+	"  --header H      \"Name: value\", one more header; may be repeated\n"             \
+	"  --variant NAME  another of the provider's schemes than the first that can be made\n"
 
 const struct cli_command cli_sign = {
 	.name = "sign",
-	.arguments =
-		"ENDPOINT [FILE] [--event TYPE] [--id ID] [--time S] [--type TYPE] [--url URL]",
+	.arguments = "ENDPOINT [FILE] [--event TYPE] [--id ID] [--time S] [--type TYPE] "
+		     "[--url URL] [--header H]... [--variant NAME]",
 	.summary = "print the headers of a correctly signed request with this body",
-	.help = OPTION_HELP "  --url URL     for senders that sign the URL\n",
+	.help = OPTION_HELP
+	"  --url URL       for senders that sign the URL; else the endpoint's url\n"
+	"Where the signature lies in the URL, a first line \"# add to the URL: ?...\" says what\n"
+	"to add; where it lies in the body, an empty line and the body follow the headers.\n",
 	.run = run_sign,
 };
 
 const struct cli_command cli_send = {
 	.name = "send",
-	.arguments = "ENDPOINT [FILE] --url URL [--event TYPE] [--id ID] [--time S] [--type TYPE]",
+	.arguments = "ENDPOINT [FILE] --url URL [--event TYPE] [--id ID] [--time S] [--type TYPE] "
+		     "[--header H]... [--variant NAME]",
 	.summary = "send a correctly signed test event and show the answer",
-	.help = OPTION_HELP "  --url URL     where to: https://example.org/hooks/ENDPOINT\n"
-			    "Runs curl. Exit code 0 when the answer is 2xx, else 1.\n",
+	.help = OPTION_HELP
+	"  --url URL       where to: https://example.org/hooks/ENDPOINT\n"
+	"Sends what sign prints. A sender that signs the URL signs the endpoint's url, where\n"
+	"there is one. Runs curl. Exit code 0 when the answer is 2xx, else 1.\n",
 	.run = run_send,
 };
