@@ -204,7 +204,9 @@ sign_anew(const struct vector *vector, const struct provider_scheme *scheme,
 	for (size_t i = 0; i < made.header_count; i++)
 		again.headers[again.header_count++] =
 			(struct header){ made.headers[i].name, made.headers[i].value };
-	if (made.query != NULL && bare != NULL) {
+	again.url = bare;
+	if (made.query != NULL) {
+		assert_non_null(bare);
 		url = xmalloc(strlen(bare) + strlen(made.query) + 2);
 		sprintf(url, "%s%c%s", bare, strchr(bare, '?') != NULL ? '&' : '?', made.query);
 		again.url = url;
