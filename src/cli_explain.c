@@ -23,6 +23,7 @@
 
 #define REQUEST_MAX ((size_t)1 << 30)
 #define NOTES_MAX ((size_t)1 << 20) /* bytes that are said of one scheme */
+#define NO_HANDSHAKE (-1)           /* where else an exit code is */
 #define GUESS_MAX ((size_t)4 << 20) /* bytes of a body that is tried in many ways */
 
 enum { OPTION_TIME, OPTION_URL, OPTION_COUNT };
@@ -41,6 +42,7 @@ struct look {
 	struct message message;
 	struct buf plain; /* the body, uncompressed */
 	bool compressed;  /* it is still to be */
+	bool closed;      /* it is a handshake that the endpoint does not answer */
 	int64_t now_ms;
 };
 
@@ -229,36 +231,60 @@ print_first(const char *label, struct template *const *templates, size_t count,
 	buf_free(&value);
 }
 
-/* Is it one that is answered without a handler? */
-static bool
-is_handshake(struct look *look, bool verified)
+/*
+ * Is it one that is answered without a handler? Returns the exit code, or NO_HANDSHAKE. One that
+ * the endpoint does not answer is none, unless it was verified.
+ */
+static int
+try_handshake(struct look *look, bool verified)
 {
 	const struct provider_handshake *handshake =
 		handshake_find(look->provider, &look->message, verified);
-	struct buf answer;
-	bool answered;
+	struct handshake_answer answer;
+	char reason[HANDSHAKE_REASON_MAX];
+	int result = CLI_NO;
 
 	if (handshake == NULL)
-		return false;
-	buf_init(&answer, 65536);
-	answered = handshake_answer(handshake, &look->message, &answer);
-	buf_free(&answer);
-	if (answered)
+		return NO_HANDSHAKE;
+	if (handshake_is_closed(handshake, look->endpoint, reason)) {
+		look->closed = true;
+		printf("  the handshake \"%s\" is closed: %s\n", handshake->label, reason);
+		if (verified || look->provider->schemes[0].method == PROVIDER_NONE) {
+			refuse(403, "it is not answered");
+			return CLI_NO;
+		}
+		return NO_HANDSHAKE;
+	}
+	handshake_answer_init(&answer);
+	switch (handshake_make(handshake, look->endpoint, &look->message, &answer)) {
+	case HANDSHAKE_ANSWERED:
 		printf("  it is the handshake \"%s\": answered %d, no handler runs%s\n",
 			handshake->label, handshake->status,
 			verified ? "" : ", no signature is looked at");
-	return answered;
+		if (answer.learned.len > 0)
+			printf("  and what it brings is kept as the secret in %s, once\n",
+				look->endpoint->learned);
+		result = CLI_DONE;
+		break;
+	case HANDSHAKE_ABSENT: result = NO_HANDSHAKE; break;
+	case HANDSHAKE_UNFIT: refuse(400, answer.unfit_reason); break;
+	case HANDSHAKE_ERROR: refuse(503, "no answer could be computed"); break;
+	}
+	handshake_answer_free(&answer);
+	return result;
 }
 
-static void
+/* Of a verified request. Returns the exit code. */
+static int
 print_event(struct look *look)
 {
 	struct message *message = &look->message;
 	struct slice event, id;
 	const struct config_run *run;
+	int result;
 
 	if (look->compressed && !uncompress(look))
-		return;
+		return CLI_NO;
 	if (message_body(message) == MESSAGE_BODY_INVALID)
 		print_escaped("  the body cannot be read: ", slice_of(message->reason), "\n");
 	print_first(
@@ -266,7 +292,9 @@ print_event(struct look *look)
 	print_first("id", look->provider->ids, look->provider->id_count, message, &id);
 	message->event = event;
 	message->id = id;
-	if (!is_handshake(look, true)) {
+	result = try_handshake(look, true);
+	if (result == NO_HANDSHAKE) {
+		result = CLI_DONE;
 		run = config_run_for(look->endpoint, event);
 		if (run == NULL || run->argc == 0)
 			puts("  nothing is configured to run for it: answered 200, ignored");
@@ -276,6 +304,7 @@ print_event(struct look *look)
 	message->event = message->id = (struct slice){ NULL, 0 };
 	free((char *)(uintptr_t)event.data);
 	free((char *)(uintptr_t)id.data);
+	return result;
 }
 
 /* ---- the schemes, one by one ---- */
@@ -620,7 +649,10 @@ status_of(const struct look *look, enum signature_result result)
 {
 	if (result == SIGNATURE_REPEATED || result == SIGNATURE_AMBIGUOUS)
 		return 400;
-	return result == SIGNATURE_ERROR ? 503 : look->provider->refusal_status;
+	if (result == SIGNATURE_ERROR)
+		return 503;
+	/* Whoever registers the URL has to learn that it is not answered. */
+	return look->closed ? 403 : look->provider->refusal_status;
 }
 
 /* ---- one request ---- */
@@ -629,10 +661,16 @@ static int
 explain_signature(struct look *look)
 {
 	struct signature_report report = { 0, 0 };
-	enum signature_result result =
-		signature_verify(look->verifier, &look->message, look->now_ms, &report);
-	bool valid = result == SIGNATURE_VALID;
+	enum signature_result result;
+	bool valid;
 
+	if (look->verifier == NULL) {
+		refuse(status_of(look, SIGNATURE_WRONG),
+			"no secret has been learned yet, nothing is believed");
+		return CLI_NO;
+	}
+	result = signature_verify(look->verifier, &look->message, look->now_ms, &report);
+	valid = result == SIGNATURE_VALID;
 	print_schemes(look, valid, report.scheme);
 	if (!valid) {
 		printf("  %s: answered %d\n", signature_reason(result), status_of(look, result));
@@ -641,9 +679,15 @@ explain_signature(struct look *look)
 	}
 	/* Asked again, since the message now holds what the last scheme left in it. */
 	(void)!signature_verify(look->verifier, &look->message, look->now_ms, &report);
+	if (handshake_may_have_signed(
+		    look->provider, &look->provider->schemes[report.scheme], &look->message)) {
+		printf("  anybody could have got this signature as the answer to a handshake: "
+		       "answered %d\n",
+			look->provider->refusal_status);
+		return CLI_NO;
+	}
 	puts("  verified");
-	print_event(look);
-	return CLI_DONE;
+	return print_event(look);
 }
 
 static int
@@ -667,11 +711,15 @@ explain(const struct config_endpoint *endpoint, const struct saved *saved, const
 	look.message.endpoint = slice_of(endpoint->name);
 	look.message.url_override = url != NULL ? url : endpoint->url;
 	look.message.document = endpoint->provider->document;
+	look.message.parameters = endpoint->parameters;
+	look.message.parameter_count = endpoint->parameter_count;
 	print_head(&look, saved);
 	judge_length(&look, saved->was_chunked);
 	if (take_request(&look)) {
 		print_url(&look);
-		result = is_handshake(&look, false) ? CLI_DONE : explain_signature(&look);
+		result = try_handshake(&look, false);
+		if (result == NO_HANDSHAKE)
+			result = explain_signature(&look);
 	}
 	message_free(&look.message);
 	buf_free(&look.plain);

@@ -232,6 +232,22 @@ says() {
 	says 'not taken from this provider: answered 415'
 }
 
+@test "a handshake that is closed, and one that is answered to anybody" {
+	{
+		printf 'provider "echo" {\n\theader = "X-A"\n\talgorithm = "hmac-sha256"\n\thandshake "challenge" {\n'
+		printf '\t\tverified = "no"\n\t\twhen = "{body:challenge}"\n\t\tanswer = "{body:challenge}"\n\t}\n}\n'
+		endpoint closed echo "run = { \"$LAB/handlers/record\" }" 'secret = "file:idfy.secret"'
+		endpoint open echo "run = { \"$LAB/handlers/record\" }" 'secret = "file:idfy.secret"' 'handshake = "open"'
+	} >>"$LAB/etc/hookcgi.conf"
+	printf '{"challenge":"abc"}' >"$BODY.challenge"
+	saved "$BODY.challenge"
+	explains 1 closed
+	says 'the handshake "challenge" is closed: '
+	says '^  no signature: answered 403$'
+	explains 0 open
+	says 'it is the handshake "challenge": answered 200, no handler runs, no signature is looked at'
+}
+
 @test "chunks and gzip" {
 	{ printf '1e\r\n'; head -c 30 "$BODY"; printf '\r\n1b;x=y\r\n'; tail -c 27 "$BODY"; printf '\r\n0\r\n\r\n'; } >"$BODY.chunks"
 	saved "$BODY.chunks" "X-Idfy-Signature: $RIGHT" 'Transfer-Encoding: chunked'
