@@ -157,7 +157,9 @@ make_request(struct signing *signing, const char **values)
 {
 	const struct config_endpoint *endpoint = signing->endpoint;
 	/* Who sends may go another way than the sender, who knows only the URL of the configuration. */
-	const char *url = values[OPTION_URL] != NULL ? values[OPTION_URL] : endpoint->url;
+	const char *given = values[OPTION_URL] != NULL ? values[OPTION_URL] : endpoint->url;
+	/* A fragment is never sent. */
+	char *url = given != NULL ? xmemdup0(given, strcspn(given, "#")) : NULL;
 	char *variables[GIVEN_MAX + 4] = { NULL };
 	size_t count = 0;
 	char reason[256];
@@ -184,6 +186,7 @@ make_request(struct signing *signing, const char **values)
 		.now_ms = signing->time_ms };
 	bool done = sign_message(&request, &message, &signing->made, reason);
 	message_free(&message);
+	free(url);
 	while (count > 0)
 		free(variables[--count]);
 	if (!done)
@@ -443,7 +446,7 @@ const struct cli_command cli_sign = {
 		     "[--url URL] [--header H]... [--variant NAME]",
 	.summary = "print the headers of a correctly signed request with this body",
 	.help = OPTION_HELP
-	"  --url URL       for senders that sign the URL; else the endpoint's url\n"
+	"  --url URL       for senders that sign the URL, where the endpoint has no url\n"
 	"Where the signature lies in the URL, a first line \"# add to the URL: ?...\" says what\n"
 	"to add; where it lies in the body, an empty line and the body follow the headers.\n",
 	.run = run_sign,
