@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "curl.h"
 #include "endpoint.h"
-#include "run.h"
 #include "sign.h"
 #include "text.h"
 
@@ -256,21 +256,6 @@ run_sign(const struct cli_command *command, int argc, char **argv, const char *c
 	return fflush(stdout) == 0 ? result : CLI_NO;
 }
 
-/* name = "value" in the syntax of curl's --config, where \ and " are escaped. */
-static bool
-append_setting(struct buf *out, const char *name, const char *value, const char *more)
-{
-	if (!buf_appendf(out, "%s = \"", name))
-		return false;
-	const char *parts[] = { value, more };
-	for (size_t i = 0; i < 2; i++)
-		for (const char *c = parts[i]; *c != '\0'; c++)
-			if ((strchr("\\\"", *c) != NULL && !buf_append_char(out, '\\')) ||
-				!buf_append_char(out, *c))
-				return false;
-	return buf_append_text(out, "\"\n");
-}
-
 /* The URL with what signing adds to its query. */
 static bool
 append_url(struct buf *out, const struct signing *signing, const char *url)
@@ -284,7 +269,7 @@ append_url(struct buf *out, const struct signing *signing, const char *url)
 		    (*more == '\0' ||
 			    (buf_append_char(&whole, memchr(url, '?', len) != NULL ? '&' : '?') &&
 				    buf_append_text(&whole, more))) &&
-		    append_setting(out, "url", buf_text(&whole), "");
+		    curl_set(out, "url", buf_text(&whole), "");
 	buf_free_secret(&whole);
 	return done;
 }
@@ -295,17 +280,16 @@ write_settings(
 	const struct signing *signing, const char *url, const char *body_path, struct buf *out)
 {
 	struct buf line;
-	bool done = append_url(out, signing, url) &&
-		    append_setting(out, "data-binary", "@", body_path) &&
-		    append_setting(out, "header", "Content-Type: ", type_of(signing)) &&
-		    append_setting(out, "header", "Expect:", ""); /* one answer, no 100 before it */
+	bool done = append_url(out, signing, url) && curl_set(out, "data-binary", "@", body_path) &&
+		    curl_set(out, "header", "Content-Type: ", type_of(signing)) &&
+		    buf_append_text(out, "include\n") &&
+		    curl_set(out, "header", "Expect:", ""); /* one answer, no 100 before it */
 	for (size_t i = 0; done && i < signing->given_count; i++)
-		done = append_setting(out, "header", signing->given[i], "");
+		done = curl_set(out, "header", signing->given[i], "");
 	for (size_t i = 0; done && i < signing->made.header_count; i++) {
 		buf_init(&line, 65536);
 		done = buf_appendf(&line, "%s: ", signing->made.headers[i].name) &&
-		       append_setting(
-			       out, "header", buf_text(&line), signing->made.headers[i].value);
+		       curl_set(out, "header", buf_text(&line), signing->made.headers[i].value);
 		buf_free_secret(&line);
 	}
 	return done;
@@ -352,45 +336,21 @@ write_body(const struct signing *signing, char *path_out)
 	return fd;
 }
 
-static const char *
-find_curl(void)
-{
-	static const char *const places[] = { "/usr/bin/curl", "/usr/local/bin/curl", "/bin/curl" };
-	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
-		if (access(places[i], X_OK) == 0)
-			return places[i];
-	return NULL;
-}
-
 /* Run curl with the settings; prints its answer. Returns the exit code of the command. */
 static int
-run_curl(const char *curl, struct slice settings)
+show_answer(struct slice settings)
 {
-	/* -q first: no ~/.curlrc may change what is sent. */
-	char *const argv[] = { (char *)(uintptr_t)curl, (char *)(uintptr_t) "-q",
-		(char *)(uintptr_t) "-sS", (char *)(uintptr_t) "-i", (char *)(uintptr_t) "--config",
-		(char *)(uintptr_t) "-", NULL };
-	static char *no_environment[] = { NULL };
-	struct run_spec spec = {
-		.argv = argv,
-		.envp = no_environment,
-		.directory = "/",
-		.input = settings,
-		.input_fd = -1,
-		.timeout_ms = SEND_TIMEOUT_MS,
-		.grace_ms = 1000,
-	};
 	struct run_result result;
-	run_result_init(&result);
-	run_handler(&spec, &result);
-	fwrite(buf_text(&result.output), 1, result.output.len, stdout);
-	fwrite(buf_text(&result.error), 1, result.error.len, stderr);
-	/* "HTTP/1.1 200 OK": the first digit of the status decides. */
-	const char *status = strchr(buf_text(&result.output), ' ');
-	bool good =
-		result.end == RUN_EXITED && result.code == 0 && status != NULL && status[1] == '2';
-	if (result.end == RUN_NOT_STARTED)
-		fprintf(stderr, "hookcgi: %s\n", result.reason);
+	bool good = curl_run(settings, SEND_TIMEOUT_MS, &result);
+
+	if (good) {
+		/* "HTTP/1.1 200 OK": the first digit of the status decides. */
+		const char *status = strchr(buf_text(&result.output), ' ');
+		fwrite(buf_text(&result.output), 1, result.output.len, stdout);
+		fwrite(buf_text(&result.error), 1, result.error.len, stderr);
+		good = result.end == RUN_EXITED && result.code == 0 && status != NULL &&
+		       status[1] == '2';
+	}
 	run_result_free(&result);
 	return good ? CLI_DONE : CLI_NO;
 }
@@ -399,11 +359,6 @@ static int
 send_signed(const struct signing *signing, const char *url)
 {
 	struct buf settings;
-	const char *curl = find_curl();
-	if (curl == NULL) {
-		fputs("hookcgi: send needs curl: apt-get install curl\n", stderr);
-		return CLI_NO;
-	}
 	remove_body_on_signals();
 	int fd = write_body(signing, body_path);
 	if (fd < 0)
@@ -412,7 +367,7 @@ send_signed(const struct signing *signing, const char *url)
 	buf_init(&settings, (size_t)1 << 20);
 	int result = CLI_NO;
 	if (write_settings(signing, url, body_path, &settings))
-		result = run_curl(curl, buf_slice(&settings));
+		result = show_answer(buf_slice(&settings));
 	unlink(body_path);
 	buf_free_secret(&settings);
 	return result;
