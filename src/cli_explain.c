@@ -59,13 +59,41 @@ print_escaped(const char *before, struct slice text, const char *behind)
 
 /* ---- what came ---- */
 
+/* Is a field of the query the secret itself? */
+static bool
+has_token_in_query(const struct provider *provider)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < provider->scheme_count; i++) {
+		const struct provider_scheme *scheme = &provider->schemes[i];
+		for (size_t j = 0; j < scheme->carrier_count; j++)
+			found |= scheme->method == PROVIDER_TOKEN &&
+				 template_refers(scheme->carriers[j], TEMPLATE_QUERY);
+	}
+	return found;
+}
+
+/* A URL or its target, without a query that holds a secret. */
+static void
+print_target(const struct look *look, const char *before, const char *target, const char *behind)
+{
+	struct slice shown = slice_of(target);
+	bool hidden = has_token_in_query(look->provider) && strchr(target, '?') != NULL;
+
+	if (hidden)
+		shown.len = strcspn(target, "?");
+	print_escaped(before, shown, hidden ? "?..." : "");
+	fputs(behind, stdout);
+}
+
 static void
 print_head(const struct look *look, const struct saved *saved)
 {
 	const char *target = message_variable(&look->message, "REQUEST_URI");
 
 	print_escaped("", slice_of(message_variable(&look->message, "REQUEST_METHOD")), " ");
-	print_escaped("", slice_of(target != NULL ? target : "(no path)"), "");
+	print_target(look, "", target != NULL ? target : "(no path)", "");
 	printf(", %zu bytes of body, for endpoint %s\n", saved->body.len, look->endpoint->name);
 	if (saved->was_chunked)
 		puts("  the body was saved in chunks, which are put together");
@@ -199,7 +227,7 @@ print_url(struct look *look)
 		     "endpoint, or give --url");
 		return;
 	}
-	print_escaped("  the URL that is signed: ", slice_of(url), "\n");
+	print_target(look, "  the URL that is signed: ", url, "\n");
 	if (look->message.url_override == NULL)
 		puts("  it was put together from the request, and behind a proxy may be another: "
 		     "write url = \"https://...\" in the endpoint, as it is registered at the "
@@ -319,11 +347,17 @@ struct told {
 static void
 take_note(void *context, const char *line)
 {
+	static const char text[] = " bytes, \"";
 	struct told *told = context;
+	const char *shown = strstr(line, text);
+	size_t len = strlen(line);
 
+	/* A token that was sent may be the right one, which is the secret. */
+	if (shown != NULL && told->scheme->method == PROVIDER_TOKEN)
+		len = (size_t)(shown - line) + strlen(" bytes");
 	if (told->lines.len < NOTES_MAX)
 		(void)(buf_append_text(&told->lines, "    ") &&
-			buf_append_text(&told->lines, line) && buf_append_char(&told->lines, '\n'));
+			buf_append(&told->lines, line, len) && buf_append_char(&told->lines, '\n'));
 }
 
 /* How far a request came, the furthest first. */

@@ -303,6 +303,22 @@ says() {
 	explains 2
 }
 
+@test "a token is never shown, though it was sent" {
+	local secret
+	printf 'provider "intoken" {\n\tsignature = "{query:token}"\n\talgorithm = "token"\n}\n' >>"$LAB/etc/hookcgi.conf"
+	endpoint intoken intoken "run = { \"$LAB/handlers/record\" }" 'secret = "file:idfy.secret"' >>"$LAB/etc/hookcgi.conf"
+	secret=$(cat "$LAB/etc/idfy.secret")
+	saved "$BODY" "Authorization: Bearer $secret"
+	explains 0 bearer
+	says '^  verified$'
+	not grep -F "${secret:0:20}" <<<"$output"
+	saved "$BODY"
+	sed -i "1s,/hooks/x,/hooks/x?token=$secret," "$FILE"
+	explains 0 intoken
+	says '^POST /hooks/x\?\.\.\., '
+	not grep -F "${secret:0:20}" <<<"$output"
+}
+
 @test "nothing that came can steer a terminal" {
 	saved "$BODY" "X-Idfy-Signature: $(printf '\033]0;x\a%s' "$RIGHT")"
 	sed -i '1s/.*/POST \/hooks\/\x1b[31m HTTP\/1.1\r/' "$FILE"
