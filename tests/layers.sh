@@ -8,12 +8,12 @@ cd "$(dirname "$0")/.."
 
 order="alloc clock buf text normal gzip log
 crypto leaf json jwt jwk form multipart
-message canonical template provider_builtin provider provider_compiler provider_scheme
+message saved canonical template provider_builtin provider provider_compiler provider_scheme
 provider_handshake provider_subscription provider_signed provider_compile safety settings config config_loader config_secret config_load
 store store_vfs store_turn store_owner store_sqlite store_sql store_file store_transaction
 store_lease store_open store_put store_run store_recover store_ledger store_prune
 tally wake intake envelope learn
-key signature sign handshake run runner attempt handler http http_exchange responder listen
+key signature sign_body sign handshake run runner attempt handler http http_exchange responder listen
 service receive worker
 endpoint curl cli cli_ledger
 cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_explain cli_get cli_subscribe

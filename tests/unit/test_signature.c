@@ -1,5 +1,5 @@
 /* test_signature.c - what the vectors do not show: several schemes, keys, what is left in the
- * message, signing that cannot be done */
+ * message */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sign.h"
 #include "signature.h"
 
 #define NOW_MS INT64_C(1700000000000)
@@ -588,183 +587,6 @@ every_result_has_its_own_reason(void **state)
 	}
 }
 
-/* ---- signing ---- */
-
-static void
-free_headers(struct sign_header *headers, int count)
-{
-	for (int i = 0; i < count; i++) {
-		free(headers[i].name);
-		free(headers[i].value);
-	}
-}
-
-/* Standard Webhooks, with an event in a header. */
-static struct provider *
-three_headers(void)
-{
-	static char signature[] = "webhook-signature", id[] = "{header:webhook-id}",
-		    event[] = "{header:X-Event}", shape[] = "v1,{signature}";
-
-	return compile((struct provider_options){ .id = LIST(id),
-		.event = LIST(event),
-		.main = { .header = LIST(signature),
-			.algorithm = "hmac-sha256",
-			.encoding = "base64",
-			.format = LIST(shape),
-			.separator = " ",
-			.key = "base64",
-			.key_strip = "whsec_",
-			.signs = LIST("{id}.{timestamp}.{body}"),
-			.timestamp = "{header:webhook-timestamp}" } });
-}
-
-static void
-a_fresh_id_is_made_where_it_is_signed(void **state)
-{
-	struct provider *provider = three_headers();
-	struct config_secret secret = secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-	struct sign_header first[HEADERS_MAX], second[HEADERS_MAX];
-	struct message message = message_of(TEXTS("X="), "{}");
-	char reason[256] = "";
-
-	(void)state;
-	assert_int_equal(
-		sign_message(provider, &secret, &message, NOW_MS, first, HEADERS_MAX, reason), 3);
-	assert_int_equal(
-		sign_message(provider, &secret, &message, NOW_MS, second, HEADERS_MAX, reason), 3);
-	assert_string_equal(first[0].name, "webhook-id");
-	assert_int_equal(strlen(first[0].value), 4 + 24);
-	assert_memory_equal(first[0].value, "msg_", 4);
-	assert_int_equal(strspn(first[0].value + 4, "0123456789abcdef"), 24);
-	assert_string_not_equal(first[0].value, second[0].value);
-	assert_string_equal(first[1].name, "webhook-timestamp");
-	assert_string_equal(first[1].value, "1700000000");
-	assert_string_equal(first[2].name, "webhook-signature");
-	assert_memory_equal(first[2].value, "v1,", 3);
-	/* The message is left as it was. */
-	assert_null(message.id.data);
-	assert_null(message.timestamp.data);
-	assert_null(message.secret.data);
-	free_headers(first, 3);
-	free_headers(second, 3);
-	message_free(&message);
-	provider_free(provider);
-}
-
-static void
-signing_follows_the_published_example(void **state)
-{
-	struct provider *provider = three_headers();
-	struct config_secret secret = secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-	struct sign_header headers[HEADERS_MAX];
-	struct message message = message_of(TEXTS("X="), "{\"test\": 2432232314}");
-	char reason[256] = "";
-
-	(void)state;
-	message.id = slice_of("msg_p5jXN8AQM9LWM0D4loKWxJek");
-	message.event = slice_of("ping");
-	assert_int_equal(sign_message(provider, &secret, &message, INT64_C(1614265330999), headers,
-				 HEADERS_MAX, reason),
-		4);
-	assert_string_equal(headers[0].value, "msg_p5jXN8AQM9LWM0D4loKWxJek");
-	assert_string_equal(headers[1].value, "1614265330");
-	assert_string_equal(headers[2].value, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-	assert_string_equal(headers[3].name, "X-Event");
-	assert_string_equal(headers[3].value, "ping");
-	free_headers(headers, 4);
-	message_free(&message);
-	provider_free(provider);
-}
-
-static void
-an_id_that_is_not_signed_is_sent_when_it_is_given(void **state)
-{
-	static char a[] = "X-A", id[] = "{header:X-Delivery}";
-	struct provider *provider = compile((struct provider_options){
-		.id = LIST(id), .main = { .header = LIST(a), .algorithm = "hmac-sha256" } });
-	struct config_secret secret = secret_of("secret");
-	struct sign_header headers[HEADERS_MAX];
-	struct message message = message_of(TEXTS("X="), "{}");
-	char reason[256] = "";
-
-	(void)state;
-	assert_int_equal(
-		sign_message(provider, &secret, &message, NOW_MS, headers, HEADERS_MAX, reason), 1);
-	assert_string_equal(headers[0].value, SHA256_HEX);
-	free_headers(headers, 1);
-	message.id = slice_of("d1");
-	assert_int_equal(
-		sign_message(provider, &secret, &message, NOW_MS, headers, HEADERS_MAX, reason), 2);
-	assert_string_equal(headers[0].name, "X-Delivery");
-	assert_string_equal(headers[0].value, "d1");
-	free_headers(headers, 2);
-	message_free(&message);
-	provider_free(provider);
-}
-
-static void
-what_cannot_be_signed_says_why(void **state)
-{
-	static char a[] = "X-A", in_body[] = "{body:s}", id[] = "{header:X-Id}",
-		    body_id[] = "{body:id}";
-	const struct {
-		struct provider_options options;
-		const char *secret, *id;
-		size_t max;
-		const char *reason; /* a part of it */
-	} table[] = {
-		{ { .main = { .header = LIST(a),
-			    .algorithm = "ed25519",
-			    .encoding = "hex",
-			    .key = "hex" } },
-			"3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", NULL, 8,
-			"private key" },
-		{ { .main = { .signature = LIST(in_body),
-			    .algorithm = "hmac-sha256",
-			    .signs = LIST("{body:x}") } },
-			"secret", NULL, 8, "not travel in a header" },
-		{ { .main = { .header = LIST(a), .algorithm = "hmac-sha256", .key = "hex" } },
-			"canary", NULL, 8, "(literal) is not in the encoding" },
-		{ { .main = { .header = LIST(a),
-			    .algorithm = "hmac-sha256",
-			    .signs = LIST("{url}{body}") } },
-			"secret", NULL, 8, "not in the message" },
-		{ { .main = { .header = LIST(a), .algorithm = "hmac-sha256" }, .id = LIST(id) },
-			"secret", "two\nlines", 8, "does not fit into a header" },
-		{ { .main = { .header = LIST(a), .algorithm = "hmac-sha256" }, .id = LIST(id) },
-			"secret", "d1", 1, "more headers" },
-		{ { .main = { .header = LIST(a),
-			    .algorithm = "hmac-sha256",
-			    .signs = LIST("{id}{body}") },
-			  .id = LIST(body_id) },
-			"secret", NULL, 8, "lacks the id" },
-		{ { .main = { .header = LIST(a),
-			    .algorithm = "hmac-sha256",
-			    .timestamp = "{body:t}" } },
-			"secret", NULL, 8, "lacks the time" },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-		struct provider *provider = compile(table[i].options);
-		struct config_secret secret = secret_of(table[i].secret);
-		struct sign_header headers[HEADERS_MAX];
-		struct message message = message_of(TEXTS("X="), "{}");
-		char reason[256] = "";
-		if (table[i].id != NULL)
-			message.id = slice_of(table[i].id);
-		assert_int_equal(sign_message(provider, &secret, &message, NOW_MS, headers,
-					 table[i].max, reason),
-			-1);
-		if (strstr(reason, table[i].reason) == NULL)
-			fail_msg("\"%s\" is not about \"%s\"", reason, table[i].reason);
-		assert_null(strstr(reason, "canary"));
-		message_free(&message);
-		provider_free(provider);
-	}
-}
-
 int
 main(void)
 {
@@ -783,10 +605,6 @@ main(void)
 		cmocka_unit_test(the_authorization_schemes_name_has_any_case),
 		cmocka_unit_test(unsigned_needs_neither_secret_nor_signature),
 		cmocka_unit_test(every_result_has_its_own_reason),
-		cmocka_unit_test(a_fresh_id_is_made_where_it_is_signed),
-		cmocka_unit_test(signing_follows_the_published_example),
-		cmocka_unit_test(an_id_that_is_not_signed_is_sent_when_it_is_given),
-		cmocka_unit_test(what_cannot_be_signed_says_why),
 	};
 
 	return cmocka_run_group_tests_name("signature", tests, NULL, NULL);

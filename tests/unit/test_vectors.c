@@ -22,7 +22,6 @@
 
 #include "alloc.h"
 #include "config.h"
-#include "sign.h"
 #include "signature.h"
 #include "text.h"
 #include "vector.h"
@@ -528,99 +527,6 @@ the_time_window_includes_both_its_ends(void **state)
 	for_each_good(check_window);
 }
 
-/* ---- signing ---- */
-
-static void
-free_made(struct sign_header *made, int count)
-{
-	for (int i = 0; i < count; i++) {
-		free(made[i].name);
-		free(made[i].value);
-	}
-}
-
-/* Does the vector hold the header that was made, byte for byte? */
-static bool
-vector_has(const struct vector *vector, const struct sign_header *made)
-{
-	for (size_t i = 0; i < vector->header_count; i++) {
-		if (strcasecmp(vector->headers[i].name, made->name) == 0 &&
-			strcmp(vector->headers[i].value, made->value) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void
-check_made(const struct good *good)
-{
-	static char method[] = "REQUEST_METHOD=POST", uri[256];
-	const struct vector *vector = good->vector;
-	const struct provider_scheme *scheme = good->scheme;
-	char *variables[4] = { method, uri };
-	struct sign_header made[8];
-	struct message message;
-	struct request request;
-	int64_t at = vector->now_ms;
-	char reason[256] = "";
-	size_t fits = vector->fits > 0 ? (size_t)vector->fits : 0;
-	bool timed = scheme->tolerance_ms >= 0 || scheme->future_ms >= 0;
-	int count;
-
-	/* Of the main scheme, in a header, one signature, of a method that we can make. */
-	if (scheme != &vector->provider->schemes[0] || good->carrier == SIZE_MAX ||
-		scheme->method == PROVIDER_PUBLIC || vector->right != NULL ||
-		provider_scheme_signs(scheme, TEMPLATE_HEADER))
-		return;
-	if (scheme->has_timestamp && timed)
-		assert_true(
-			text_parse_time(scheme->timestamp_format, slice_of(good->timestamp), &at));
-	snprintf(uri, sizeof uri, "REQUEST_URI=%s",
-		vector->url != NULL ? strchr(strchr(vector->url, ':') + 3, '/') : "/hooks/vector");
-	for (size_t i = 0; i < vector->header_count; i++) {
-		if (strcasecmp(vector->headers[i].name, "Content-Type") == 0)
-			variables[2] = make_variable(&vector->headers[i]);
-	}
-	message_init(&message, variables, buf_slice(&vector->body));
-	message.url_override = vector->url;
-	if (*good->id != '\0')
-		message.id = slice_of(good->id);
-	count = sign_message(
-		vector->provider, &vector->secrets[fits], &message, at, made, 8, reason);
-	if (count < 1)
-		fail_msg("%s: %s", vector->path, reason);
-	request_init(&request, vector);
-	request.now_ms = at;
-	request.header_count = 0;
-	for (int i = 0; i < count; i++) {
-		/* Another spelling of the time gives another signature. */
-		bool same = scheme->timestamp_format != TEXT_TIME_RFC3339 &&
-			    scheme->timestamp_format != TEXT_TIME_ISO8601 &&
-			    (!scheme->has_timestamp || timed);
-		if (same && strstr(vector->path, "bitvault") == NULL &&
-			!vector_has(vector, &made[i]))
-			fail_msg("%s: made %s: %s", vector->path, made[i].name, made[i].value);
-		request.headers[request.header_count++] =
-			(struct header){ made[i].name, made[i].value };
-	}
-	for (size_t i = 0; i < vector->header_count; i++) {
-		if (strcasecmp(vector->headers[i].name, "Content-Type") == 0)
-			request.headers[request.header_count++] = vector->headers[i];
-	}
-	expect_result(&request, SIGNATURE_VALID, "signed by us");
-	request_free(&request);
-	free_made(made, count);
-	message_free(&message);
-	free(variables[2]);
-}
-
-static void
-signing_makes_what_the_sender_makes(void **state)
-{
-	(void)state;
-	for_each_good(check_made);
-}
-
 static int
 load_all(void **state)
 {
@@ -670,7 +576,6 @@ main(void)
 		cmocka_unit_test(no_changed_bit_of_a_body_is_accepted),
 		cmocka_unit_test(no_changed_bit_of_a_signed_time_or_id_is_accepted),
 		cmocka_unit_test(the_time_window_includes_both_its_ends),
-		cmocka_unit_test(signing_makes_what_the_sender_makes),
 	};
 
 	umask(077);
