@@ -300,7 +300,7 @@ compile_provider(
 		.handshake_count = handshake->count };
 	settings_fill(block, &options);
 	const struct settings_option *given = settings_find(block, "subscription");
-	struct provider_subscription_options subscription = { NULL };
+	struct provider_subscription_options subscription = { .label = NULL };
 	if (given->count > 0) {
 		subscription.label = given->blocks[0].title;
 		settings_fill(&given->blocks[0], &subscription);
