@@ -191,6 +191,8 @@ make_request(struct signing *signing, const char **values)
 		free(variables[--count]);
 	if (!done)
 		fprintf(stderr, "hookcgi: %s\n", reason);
+	else if (values[OPTION_VARIANT] == NULL && strcmp(signing->made.scheme, "main") != 0)
+		fprintf(stderr, "hookcgi: signed as the variant \"%s\" is\n", signing->made.scheme);
 	return done;
 }
 

@@ -23,10 +23,10 @@
 #include "template.h"
 #include "text.h"
 
-#define MADE_MAX 65536    /* bytes that a template makes anew, besides those of the body */
-#define FRESH_ID_BYTES 12 /* 96 random bits, as 24 hex digits */
-#define HEADER_MAX 8192   /* bytes of a header that we make */
-#define CLAIMS_MAX 16     /* of a token */
+#define MADE_MAX 65536  /* bytes that a template makes anew, besides those of the body */
+#define FRESH_BYTES 12  /* 96 random bits, as 24 hex digits */
+#define HEADER_MAX 8192 /* bytes of a header that we make */
+#define CLAIMS_MAX 16   /* of a token */
 #define TOKEN_LIFE_MS 300000
 #define ITEMS_MAX 1000 /* elements that are signed one by one: more are not verified */
 
@@ -185,28 +185,38 @@ remedy_of(enum template_kind kind)
 	return "this cannot be made here";
 }
 
+static bool
+fail_part(struct making *making, const struct template_part *part)
+{
+	const char *kind = template_kind_name(part->kind);
+	const char *colon = strchr(kind, ':');
+	const char *name = part->kind == TEMPLATE_HEADER      ? part->header
+			   : part->kind == TEMPLATE_CANONICAL ? part->canonical->name
+							      : part->text;
+
+	if (colon == NULL || name == NULL)
+		return fail(making, "%.60s, which is signed, is not there: %s", kind,
+			remedy_of(part->kind));
+	return fail(making, "%.*s:%.80s}, which is signed, is not there: %s", (int)(colon - kind),
+		kind, name, remedy_of(part->kind));
+}
+
 /* Say which of the template's references is not there. */
 static bool
 fail_absent(struct making *making, const struct template *template)
 {
 	struct buf room;
+	size_t i = 0;
 
 	buf_init(&room, MADE_MAX + 2 * making->message.body.len);
-	for (size_t i = 0; i < template->count; i++) {
-		struct template alone = { template->source, &template->parts[i], 1 };
-		const struct template_part *part = &template->parts[i];
-		const char *name = part->kind == TEMPLATE_HEADER ? part->header
-				   : part->canonical != NULL     ? NULL
-								 : part->text;
-		if (expand(making, &alone, &room))
-			continue;
-		fail(making, "%.60s%s%.60s, which is signed, is not there: %s",
-			template_kind_name(part->kind), name != NULL ? " " : "",
-			name != NULL ? name : "", remedy_of(part->kind));
-		buf_free(&room);
-		return false;
+	for (; i < template->count; i++) {
+		const struct template alone = { template->source, &template->parts[i], 1 };
+		if (!expand(making, &alone, &room))
+			break;
 	}
 	buf_free(&room);
+	if (i < template->count)
+		return fail_part(making, &template->parts[i]);
 	return fail(
 		making, "\"%.100s\", which is signed, cannot be put together", template->source);
 }
@@ -408,19 +418,25 @@ place(struct making *making, const struct template_part *part, struct slice text
 
 /* ---- what a sender says besides the signature ---- */
 
-/* Append a fresh id to making->id. */
+/* Append what nobody has used before, behind the prefix. */
+static bool
+append_fresh(struct making *making, const char *prefix, struct buf *out)
+{
+	uint8_t random[FRESH_BYTES];
+
+	return (crypto_random(random, sizeof random) && buf_append_text(out, prefix) &&
+		       text_encode(TEXT_HEX, random, sizeof random, out)) ||
+	       fail(making, "there are no random bytes");
+}
+
 static bool
 make_id(struct making *making)
 {
-	uint8_t random[FRESH_ID_BYTES];
-
 	buf_clear(&making->id);
-	if (crypto_random(random, sizeof random) && buf_append_text(&making->id, "msg_") &&
-		text_encode(TEXT_HEX, random, sizeof random, &making->id)) {
-		making->message.id = buf_slice(&making->id);
-		return true;
-	}
-	return fail(making, "there are no random bytes for an id");
+	if (!append_fresh(making, "msg_", &making->id))
+		return false;
+	making->message.id = buf_slice(&making->id);
+	return true;
 }
 
 /* The id, when it is signed or the caller gave one. A token has one of its own. */
@@ -525,27 +541,56 @@ say_event(struct making *making)
 	return true;
 }
 
-/* A Date that is signed: every HTTP client would send one of its own. */
+/* A header that is signed and not there, where it is known what the sender writes: a date or a nonce. */
 static bool
-say_date(struct making *making)
+say_header(struct making *making, const char *name)
 {
-	struct buf date;
+	struct buf text;
+	bool done = true, is_date = strcasecmp(name, "Date") == 0;
+
+	if (has_header(making, name) || (!is_date && strcasestr(name, "nonce") == NULL))
+		return true;
+	buf_init(&text, 64);
+	if (is_date)
+		done = text_format_time(TEXT_TIME_HTTP, making->request->now_ms, &text) ||
+		       fail(making, "the time cannot be written");
+	else
+		done = append_fresh(making, "", &text);
+	done = done && add_header(making, name, buf_slice(&text));
+	buf_free(&text);
+	return done;
+}
+
+/* The headers that a form of the request reads (canonical.h). */
+static bool
+say_canonical(struct making *making, const struct canonical_form *form)
+{
+	static const char listed[] = "x-contentful-signed-headers";
+
+	if (strcmp(form->name, "plivo") == 0)
+		return say_header(making, "X-Plivo-Signature-V3-Nonce");
+	if (strcmp(form->name, "contentful") == 0)
+		return has_header(making, listed) ||
+		       add_header(making, listed,
+			       slice_of("x-contentful-signed-headers,x-contentful-timestamp"));
+	return true;
+}
+
+static bool
+say_signed_headers(struct making *making)
+{
 	bool done = true;
 
 	for (size_t i = 0; done && i < making->scheme->signs_count; i++) {
 		const struct template *signs = making->scheme->signs[i];
 		for (size_t j = 0; done && j < signs->count; j++) {
-			const struct template_part *part = &signs->parts[j];
-			if (part->kind != TEMPLATE_HEADER ||
-				strcasecmp(part->header, "Date") != 0 || has_header(making, "Date"))
-				continue;
-			buf_init(&date, 64);
-			done = text_format_time(TEXT_TIME_HTTP, making->request->now_ms, &date) &&
-			       add_header(making, part->header, buf_slice(&date));
-			buf_free(&date);
+			if (signs->parts[j].kind == TEMPLATE_HEADER)
+				done = say_header(making, signs->parts[j].header);
+			else if (signs->parts[j].kind == TEMPLATE_CANONICAL)
+				done = say_canonical(making, signs->parts[j].canonical);
 		}
 	}
-	return done || fail(making, "the time cannot be written");
+	return done;
 }
 
 /* What must be equal: where one side is nothing but a place to write to, the other side's text. */
@@ -1016,7 +1061,7 @@ make_request(struct making *making)
 	else
 		done = wrap_document(making) && say_id(making) && say_time(making) &&
 		       say_key_id(making) && say_event(making) && say_required(making) &&
-		       say_date(making) &&
+		       say_signed_headers(making) &&
 		       (scheme->each != NULL ? sign_each(making, &key) : sign_once(making, &key)) &&
 		       prove(making);
 	key_free(&key);

@@ -49,7 +49,7 @@ struct sign_request {
  * Made are the headers, query fields and claims that carry the signature, the time, the name of the
  * key and what the scheme requires; the id where it is signed (a fresh one, "msg_" and 24 random hex
  * digits, when the message has none) or given; and the event, where it is given and not of the body.
- * A header Date that is signed is made too, no other. A name of the key is the secret's key_id, "1"
+ * A header that is signed is made when it is Date or a nonce, no other. A name of the key is the secret's key_id, "1"
  * when it has none. A JSON web token holds what the scheme requires, iat, nbf and exp (5 minutes).
  *
  * A signature that lies in the body takes the place of the JSON member that is there (nothing else

@@ -298,6 +298,9 @@ says() {
 	says 'has no endpoint "nobody"'
 	explains 1 idfy "$LAB/there-is-none"
 	says 'there-is-none: No such file'
+	install -m 000 "$FILE" "$LAB/etc/unreadable"
+	explains 1 idfy "$LAB/etc/unreadable"
+	says 'unreadable: Permission denied'
 	explains 1 misconfigured
 	explains 2 idfy --time=soon
 	explains 2

@@ -22,7 +22,7 @@ setup_file() {
 			'variant "mac" { header = "X-B" algorithm = "hmac-sha256" }' \
 			'variant "token" { header = "X-C" algorithm = "token" }'
 		provider addressed 'header = "X-A"' 'algorithm = "hmac-sha256"' \
-			'signs = "{method}{url}{header:X-Nonce}{body}"'
+			'signs = "{method}{url}{header:X-Seal}{body}"'
 		for name in inquery inbody inform items jwt beside addressed; do
 			endpoint "$name" "$name" "run = { \"$LAB/handlers/record\" }" 'secret = "file:idfy.secret"'
 		done
@@ -75,7 +75,7 @@ arrives() {
 	with 0 '{}' send inquery --url "$BASE/inquery?a=1#here"
 	handled inquery
 	with 1 '{}' sign inquery --url 'https://x.example/hook'
-	[[ $output == *"{query:NAME} a, which is signed, is not there: put it into the query of --url"* ]]
+	[[ $output == *"{query:a}, which is signed, is not there: put it into the query of --url"* ]]
 }
 
 @test "in the body, of which nothing else changes" {
@@ -114,6 +114,7 @@ data=%7B%22id%22%3A%22e%201%22%7D%0A&mac=$(mac $'{"id":"e 1"}\n')" ]
 @test "the first scheme that can be made, or the one that is named" {
 	with 0 '{}' sign beside
 	[[ $output == *"X-B: $(mac $'{}\n')"* ]]
+	[[ $output == *'signed as the variant "mac" is'* ]]
 	with 0 '{}' sign beside --variant token
 	[[ $output == *"X-C: $(cat "$LAB/etc/idfy.secret")"* ]]
 	with 1 '{}' sign beside --variant main
@@ -128,11 +129,11 @@ data=%7B%22id%22%3A%22e%201%22%7D%0A&mac=$(mac $'{"id":"e 1"}\n')" ]
 	with 1 '{}' sign addressed
 	[[ $output == *"{url}, which is signed, is not there: give --url"* ]]
 	with 1 '{}' sign addressed --url https://x.example/hook
-	[[ $output == *"X-Nonce, which is signed, is not there: give it with --header"* ]]
-	with 0 '{}' sign addressed --url https://x.example/hook --header 'X-Nonce: n1' --header=X-More:2
-	[[ $output == *$'\n'"X-Nonce: n1"$'\n'"X-More:2"$'\n'"X-A: $(mac $'POSThttps://x.example/hookn1{}\n')" ]]
-	with 0 '{}' send registered --url "$BASE/registered" --header 'X-Nonce: n1'
+	[[ $output == *"{header:X-Seal}, which is signed, is not there: give it with --header"* ]]
+	with 0 '{}' sign addressed --url https://x.example/hook --header 'X-Seal: n1' --header=X-More:2
+	[[ $output == *$'\n'"X-Seal: n1"$'\n'"X-More:2"$'\n'"X-A: $(mac $'POSThttps://x.example/hookn1{}\n')" ]]
+	with 0 '{}' send registered --url "$BASE/registered" --header 'X-Seal: n1'
 	handled registered
-	with 2 '{}' sign addressed --header X-Nonce
+	with 2 '{}' sign addressed --header X-Seal
 	with 2 '{}' sign addressed --header $'X-A: 1\r\nX-B: 2'
 }

@@ -365,24 +365,26 @@ must_not_sign(const struct sign_request *request, const struct message *message,
 }
 
 static void
-a_date_that_is_signed_is_made_unless_it_is_given(void **state)
+a_date_and_a_nonce_are_made_unless_they_are_given(void **state)
 {
 	static char a[] = "X-A";
-	struct provider *provider = compile(
-		(struct provider_options){ .main = { .header = LIST(a),
-						   .algorithm = "hmac-sha256",
-						   .signs = LIST("{body}{header:Date}") } });
+	struct provider *provider = compile((struct provider_options){
+		.main = { .header = LIST(a),
+			.algorithm = "hmac-sha256",
+			.signs = LIST("{body}{header:Date}{header:X-A-Nonce}") } });
 	struct config_secret secret = secret_of("secret");
 	struct sign_request request = request_of(provider, &secret);
 	struct message message = message_of(LIST("X="), "{}");
-	struct message given = message_of(LIST("HTTP_DATE=today"), "{}");
+	struct message given = message_of(LIST("HTTP_DATE=today", "HTTP_X_A_NONCE=n"), "{}");
 	struct sign_result made;
 
 	(void)state;
 	must_sign(&request, &message, &made);
-	assert_int_equal(made.header_count, 2);
+	assert_int_equal(made.header_count, 3);
 	assert_string_equal(made.headers[0].name, "Date");
 	assert_string_equal(made.headers[0].value, "Tue, 14 Nov 2023 22:13:20 GMT");
+	assert_string_equal(made.headers[1].name, "X-A-Nonce");
+	assert_int_equal(strlen(made.headers[1].value), 24);
 	sign_result_free(&made);
 	must_sign(&request, &given, &made);
 	assert_int_equal(made.header_count, 1);
@@ -527,8 +529,9 @@ what_cannot_be_signed_says_why(void **state)
 			"secret", NULL, "{url}, which is signed, is not there: give --url" },
 		{ { .main = { .header = LIST(a),
 			    .algorithm = "hmac-sha256",
-			    .signs = LIST("{header:X-Nonce}{body}") } },
-			"secret", NULL, "X-Nonce, which is signed, is not there: give it with" },
+			    .signs = LIST("{header:X-Seal}{body}") } },
+			"secret", NULL,
+			"{header:X-Seal}, which is signed, is not there: give it with" },
 		{ { .main = { .header = LIST(a), .algorithm = "hmac-sha256" }, .id = LIST(id) },
 			"secret", "two\nlines", "does not fit into a header" },
 		{ { .main = { .header = LIST(a),
@@ -935,7 +938,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_symmetric_vector_is_signed_anew),
 		cmocka_unit_test(only_those_with_a_private_key_cannot_be_made),
-		cmocka_unit_test(a_date_that_is_signed_is_made_unless_it_is_given),
+		cmocka_unit_test(a_date_and_a_nonce_are_made_unless_they_are_given),
 		cmocka_unit_test(a_fresh_id_is_made_where_it_is_signed),
 		cmocka_unit_test(signing_follows_the_published_example),
 		cmocka_unit_test(an_id_that_is_not_signed_is_sent_when_it_is_given),
