@@ -51,6 +51,10 @@ struct store;
 struct store *store_new(const char *path);
 void store_free(struct store *store);
 
+/* End the connection, before a fork: the child may then use a store of its own, and this one goes on with
+ * another connection at the next call. What the write-ahead log holds stays there. */
+void store_disconnect(struct store *store);
+
 /*
  * Closing leaves the write-ahead log (DATABASE-wal) as it is, for the next one that opens the
  * database: the last one that closes would else write it into the database, with some syncs. For a
@@ -196,7 +200,7 @@ struct store_attempt {
 /*
  * Record the attempt and what the event is from now on: DONE, DEAD (with reason), QUEUED
  * until due_ms (with reason: why the last attempt failed). STORE_NONE: the attempt is not this
- * process's any more (its lease ended and another has the event); it is recorded nowhere.
+ * process's any more (it is settled, or its lease ended and another has the event); it is recorded nowhere.
  */
 enum store_result store_settle(struct store *store, int64_t id, const struct store_attempt *attempt,
 	enum store_state state, int64_t due_ms, const char *reason);
@@ -208,6 +212,7 @@ struct store_settlement {
 	enum store_state state;
 	int64_t due_ms;
 	const char *reason;
+	const char *owner; /* who has the event, see store_owner.h; NULL: this process */
 
 	/* Set, when the result of all is STORE_OK: that, or STORE_NONE as store_settle() says it. */
 	enum store_result result;
@@ -222,17 +227,30 @@ enum store_result store_write(struct store *store, struct store_event *const *ev
 	size_t event_count, struct store_settlement *settlements, size_t settlement_count,
 	int64_t deadline_ms);
 
+/* Whose events are claimed; retries_first is for the first claim, and the next ones take turns. */
+struct store_lanes {
+	const struct store_lane *lanes;
+	size_t count;
+	bool retries_first;
+};
+
+struct store_claim {
+	const char *owner; /* as that of a settlement */
+	struct store_job job;
+};
+
 /*
- * store_settle() and then store_claim(), in one transaction with one fsync(2). The result is that of
- * the claim, and STORE_NONE leaves the attempt settled all the same. settlement->result is set when it is
- * STORE_OK or STORE_NONE: STORE_OK, or STORE_NONE as store_settle() says it. With any other result
- * both are undone, and settling is tried again as with store_settle() (after an error of the disk
- * the attempt may be settled already: STORE_NONE). What job held may be gone whatever the result is, so it
- * is another one than that of the event that is settled, where that may be needed again.
+ * Settle all of these, then claim an event for each of the claims, as store_settle() and store_claim() do it, in
+ * one transaction with one fsync(2); without a settlement it takes no lock when nothing is due. STORE_OK: what
+ * each settlement's result says, and *claimed_out of the claims, the first ones, have an event: less than
+ * claim_count when nothing more is due before *next_due_ms_out (INT64_MAX: never), or, where that is now, since
+ * bodies of a MiB were read. Any other result: nothing was done, settling is tried again (after an error of the
+ * disk the attempt may be settled already: STORE_NONE). Each job was made by store_job_init().
  */
-enum store_result store_settle_and_claim(struct store *store, struct store_settlement *settlement,
-	const struct store_lane *lanes, size_t count, bool retries_first, int64_t now_ms,
-	struct store_job *job, int64_t *next_due_ms_out);
+enum store_result store_settle_and_claim(struct store *store, struct store_settlement *settlements,
+	size_t settlement_count, const struct store_lanes *lanes, int64_t now_ms,
+	struct store_claim *claims, size_t claim_count, size_t *claimed_out,
+	int64_t *next_due_ms_out);
 
 /*
  * Give back what ended processes had claimed: queued again at once, in its old place, with a "lost"

@@ -12,7 +12,7 @@
 #include "clock.h"
 
 void
-lease_begin(struct store *store, int64_t id, unsigned attempts, int64_t now)
+lease_begin(struct store *store, int64_t id, const char *owner, unsigned attempts, int64_t now)
 {
 	if (store->doubt_count == store->doubt_size) {
 		store->doubt_size = store->doubt_size > 0 ? store->doubt_size * 2 : 8;
@@ -21,15 +21,15 @@ lease_begin(struct store *store, int64_t id, unsigned attempts, int64_t now)
 	}
 	struct lost *lost = &store->doubts[store->doubt_count++];
 	*lost = (struct lost){ .id = id, .attempts = attempts, .started_ms = now };
-	snprintf(lost->owner, sizeof lost->owner, "%s", owner_of_this_process(&store->owner));
+	snprintf(lost->owner, sizeof lost->owner, "%s", owner);
 }
 
 void
-lease_bind(
-	struct store *store, struct sqlite3_stmt *statement, int at, bool running, int64_t lease_ms)
+lease_bind(struct store *store, struct sqlite3_stmt *statement, int at, const char *owner,
+	int64_t lease_ms)
 {
-	sql_bind_text(store, statement, at, running ? owner_of_this_process(&store->owner) : NULL);
-	sql_bind_number(store, statement, at + 1, running ? lease_ms : 0);
+	sql_bind_text(store, statement, at, owner);
+	sql_bind_number(store, statement, at + 1, owner != NULL ? lease_ms : 0);
 }
 
 bool
@@ -86,14 +86,16 @@ lease_settle(struct store *store, struct store_settlement *settlement, int64_t n
 				      : AT_ONCE);
 	sql_bind_number(store, statement, 4, now);
 	sql_bind_number(store, statement, 5, transaction_age(store, now));
-	sql_bind_text(store, statement, 6, owner_of_this_process(&store->owner));
+	sql_bind_text(store, statement, 6,
+		settlement->owner != NULL ? settlement->owner
+					  : owner_of_this_process(&store->owner));
 	sql_bind_number(store, statement, 7, attempt->number);
 	while (sql_step(store, statement))
 		endpoint = sql_column_number(statement, 0);
 	settlement->result = STORE_OK;
 	if (sql_finish(store, statement) && endpoint == 0)
 		settlement->result = store_refuse(store, STORE_NONE,
-			"attempt %u of event %" PRId64 " is not this process's any more",
+			"attempt %u of event %" PRId64 " is not its owner's any more",
 			attempt->number, id);
 	if (endpoint == 0)
 		return sql_ok(store);

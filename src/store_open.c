@@ -483,6 +483,13 @@ store_free(struct store *store)
 }
 
 void
+store_disconnect(struct store *store)
+{
+	if (store->db != NULL && store->pid == getpid())
+		drop(store);
+}
+
+void
 store_leave_log(struct store *store)
 {
 	store->leaves_log = true;

@@ -80,6 +80,17 @@ owner_of_this_process(struct owner *self)
 	return self->text;
 }
 
+void
+owner_of_child(struct owner *self, pid_t child, char out[OWNER_MAX])
+{
+	char boot[40] = "-", space[32] = "-", start[24] = "-", state;
+	sscanf(owner_of_this_process(self), "%39s %31s", boot, space);
+	/* Where this process could read nothing of itself in /proc, the child cannot either. */
+	if (strcmp(space, "-") != 0 && !read_stat((long)child, &state, start))
+		memcpy(start, "-", 2);
+	snprintf(out, OWNER_MAX, "%s %s %ld %s", boot, space, (long)child, start);
+}
+
 static bool
 owner_parse(const char *text, struct named *out)
 {

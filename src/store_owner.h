@@ -19,6 +19,8 @@ struct owner {
 
 /* As it is written into rows. Made once a process: a child is another one. */
 const char *owner_of_this_process(struct owner *self);
+/* What a child of this process, not yet waited for, would write itself. */
+void owner_of_child(struct owner *self, pid_t child, char out[OWNER_MAX]);
 
 enum life { LIFE_OVER, LIFE_GOES_ON, LIFE_UNKNOWN };
 

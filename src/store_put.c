@@ -106,8 +106,9 @@ add_event(struct store *store, struct store_event *event, int64_t endpoint, int6
 	bool running = event->state == STORE_RUNNING;
 	event->put = STORE_ACCEPTED;
 	event->attempt = running;
+	const char *owner = running ? owner_of_this_process(&store->owner) : NULL;
 	if (running)
-		lease_begin(store, event->id, 1, now);
+		lease_begin(store, event->id, owner, 1, now);
 	account_of(store, endpoint)->change.events[event->state]++;
 	struct sqlite3_stmt *statement = sql_use(store, SQL_EVENT_ADD);
 	sql_bind_number(store, statement, 1, event->id);
@@ -116,7 +117,7 @@ add_event(struct store *store, struct store_event *event, int64_t endpoint, int6
 	sql_bind_number(store, statement, 4, running);
 	sql_bind_number(store, statement, 5, now);
 	sql_bind_number(store, statement, 6, transaction_age(store, now));
-	lease_bind(store, statement, 7, running, now + WAITED_LEASE_MS);
+	lease_bind(store, statement, 7, owner, now + WAITED_LEASE_MS);
 	return sql_run(store, statement) && write_detail(store, event);
 }
 
@@ -128,8 +129,9 @@ requeue(struct store *store, struct store_event *event, int64_t endpoint, unsign
 	bool running = event->state == STORE_RUNNING;
 	event->put = STORE_REQUEUED;
 	event->attempt = running ? attempts + 1 : 0;
+	const char *owner = running ? owner_of_this_process(&store->owner) : NULL;
 	if (running)
-		lease_begin(store, event->id, attempts + 1, now);
+		lease_begin(store, event->id, owner, attempts + 1, now);
 	account_move(store, endpoint, STORE_DEAD, event->state);
 	struct sqlite3_stmt *statement = sql_use(store, SQL_REQUEUE);
 	sql_bind_number(store, statement, 1, event->id);
@@ -138,7 +140,7 @@ requeue(struct store *store, struct store_event *event, int64_t endpoint, unsign
 	sql_bind_number(store, statement, 4, running);
 	sql_bind_number(store, statement, 5, now);
 	sql_bind_number(store, statement, 6, transaction_age(store, now));
-	lease_bind(store, statement, 7, running, now + WAITED_LEASE_MS);
+	lease_bind(store, statement, 7, owner, now + WAITED_LEASE_MS);
 	return sql_run(store, statement) && sql_run_number(store, SQL_DETAIL_DROP, event->id) &&
 	       sql_run_number(store, SQL_BODY_DROP, event->id) && write_detail(store, event);
 }

@@ -15,7 +15,8 @@
 #include "log.h"
 
 #define SETTLE_WAIT_MS 10000 /* a handler has run, or is about to */
-#define BURY_MAX 10          /* damaged events that one transaction makes dead */
+#define BURY_MAX 10          /* damaged events that one claim makes dead */
+#define LOADED_MAX (1 << 20) /* bytes of bodies, after which one transaction claims no more */
 
 /*
  * Claim
@@ -176,31 +177,34 @@ quarantine(struct store *store, const struct candidate *candidate, int64_t now)
 }
 
 static bool
-take(struct store *store, const struct candidate *candidate, unsigned attempt, int64_t now)
+take(struct store *store, const struct candidate *candidate, const struct store_claim *claim,
+	int64_t now)
 {
-	lease_begin(store, candidate->id, attempt, now);
+	const char *owner =
+		claim->owner != NULL ? claim->owner : owner_of_this_process(&store->owner);
+	lease_begin(store, candidate->id, owner, claim->job.attempt, now);
 	account_move(store, candidate->endpoint, STORE_QUEUED, STORE_RUNNING);
 	struct sqlite3_stmt *statement = sql_use(store, SQL_CLAIM);
 	sql_bind_number(store, statement, 1, candidate->id);
 	sql_bind_number(store, statement, 2, now);
 	sql_bind_number(store, statement, 3, transaction_age(store, now));
-	lease_bind(store, statement, 4, true, now + candidate->lease_ms);
+	lease_bind(store, statement, 4, owner, now + candidate->lease_ms);
 	return sql_run(store, statement);
 }
 
 /* In a transaction. false: nothing is due, or it failed. */
 static bool
-claim_next(struct store *store, const struct wanted *wanted, struct store_job *job,
+claim_next(struct store *store, const struct wanted *wanted, struct store_claim *claim,
 	int64_t *next_due_ms_out)
 {
 	for (int buried = 0; buried < BURY_MAX; buried++) {
 		struct candidate candidate;
 		bool whole;
 		if (!look_for_due(store, wanted, &candidate, next_due_ms_out) ||
-			candidate.id == 0 || !load_job(store, candidate.id, job, &whole))
+			candidate.id == 0 || !load_job(store, candidate.id, &claim->job, &whole))
 			return false;
 		if (whole)
-			return take(store, &candidate, job->attempt, wanted->now);
+			return take(store, &candidate, claim, wanted->now);
 		if (!quarantine(store, &candidate, wanted->now))
 			return false;
 	}
@@ -208,37 +212,68 @@ claim_next(struct store *store, const struct wanted *wanted, struct store_job *j
 	return false;
 }
 
-/* Claim, and end the transaction. */
-static enum store_result
-claim_and_end(struct store *store, const struct wanted *wanted, struct store_job *job,
+/* In a transaction, until nothing is due, all have one, or it failed. Returns how many have one. */
+static size_t
+claim_some(struct store *store, struct wanted *wanted, struct store_claim *claims, size_t count,
 	int64_t *next_due_ms_out)
 {
-	bool claimed = claim_next(store, wanted, job, next_due_ms_out);
-	enum store_result result = store_end(store);
-	if (result == STORE_OK && claimed)
-		return STORE_OK;
-	store_job_free(job);
-	return result == STORE_OK ? STORE_NONE : result;
+	size_t claimed = 0, loaded = 0;
+	while (claimed < count && loaded <= LOADED_MAX &&
+		claim_next(store, wanted, &claims[claimed], next_due_ms_out)) {
+		loaded += claims[claimed].job.body.len;
+		wanted->retries_first = !wanted->retries_first;
+		claimed++;
+		*next_due_ms_out = wanted->now;
+	}
+	return claimed;
+}
+
+enum store_result
+store_settle_and_claim(struct store *store, struct store_settlement *settlements,
+	size_t settlement_count, const struct store_lanes *lanes, int64_t now,
+	struct store_claim *claims, size_t claim_count, size_t *claimed_out,
+	int64_t *next_due_ms_out)
+{
+	struct wanted wanted = { lanes->lanes, lanes->count, lanes->retries_first, now };
+	int64_t deadline_ms = clock_ms() + SETTLE_WAIT_MS;
+	struct candidate candidate;
+	*claimed_out = 0;
+	*next_due_ms_out = INT64_MAX;
+	if (settlement_count == 0) {
+		/* A look first, without a lock: most of the time there is nothing. */
+		enum store_result result = store_ready_until(store, deadline_ms);
+		if (result != STORE_OK)
+			return result;
+		if (!look_for_due(store, &wanted, &candidate, next_due_ms_out))
+			return store_fail(store);
+		if (candidate.id == 0)
+			return STORE_OK;
+	}
+	enum store_result result = store_begin(store, deadline_ms);
+	if (result != STORE_OK)
+		return result;
+	for (size_t i = 0; i < settlement_count && sql_ok(store); i++)
+		lease_settle(store, &settlements[i], clock_wall_ms());
+	size_t claimed = claim_some(store, &wanted, claims, claim_count, next_due_ms_out);
+	result = store_end(store);
+	if (result == STORE_OK)
+		*claimed_out = claimed;
+	for (size_t i = *claimed_out; i < claim_count; i++)
+		store_job_free(&claims[i].job);
+	return result;
 }
 
 enum store_result
 store_claim(struct store *store, const struct store_lane *lanes, size_t count, bool retries_first,
 	int64_t now, struct store_job *job, int64_t *next_due_ms_out)
 {
-	const struct wanted wanted = { lanes, count, retries_first, now };
-	int64_t deadline_ms = clock_ms() + SETTLE_WAIT_MS;
-	struct candidate candidate;
-	*next_due_ms_out = INT64_MAX;
-	enum store_result result = store_ready_until(store, deadline_ms);
-	if (result != STORE_OK)
-		return result;
-	/* A look first, without a lock: most of the time there is nothing. */
-	if (!look_for_due(store, &wanted, &candidate, next_due_ms_out))
-		return store_fail(store);
-	if (candidate.id == 0)
-		return STORE_NONE;
-	result = store_begin(store, deadline_ms);
-	return result == STORE_OK ? claim_and_end(store, &wanted, job, next_due_ms_out) : result;
+	const struct store_lanes all = { lanes, count, retries_first };
+	struct store_claim claim = { .owner = NULL, .job = *job };
+	size_t claimed;
+	enum store_result result = store_settle_and_claim(
+		store, NULL, 0, &all, now, &claim, 1, &claimed, next_due_ms_out);
+	*job = claim.job;
+	return result == STORE_OK && claimed == 0 ? STORE_NONE : result;
 }
 
 /*
@@ -255,21 +290,9 @@ enum store_result
 store_settle(struct store *store, int64_t id, const struct store_attempt *attempt,
 	enum store_state state, int64_t due_ms, const char *reason)
 {
-	struct store_settlement settlement = { id, attempt, state, due_ms, reason, STORE_OK };
+	struct store_settlement settlement = {
+		.id = id, .attempt = attempt, .state = state, .due_ms = due_ms, .reason = reason
+	};
 	enum store_result result = store_settle_all(store, &settlement, 1);
 	return result == STORE_OK ? settlement.result : result;
-}
-
-enum store_result
-store_settle_and_claim(struct store *store, struct store_settlement *settlement,
-	const struct store_lane *lanes, size_t count, bool retries_first, int64_t now,
-	struct store_job *job, int64_t *next_due_ms_out)
-{
-	const struct wanted wanted = { lanes, count, retries_first, now };
-	*next_due_ms_out = INT64_MAX;
-	enum store_result result = store_begin(store, clock_ms() + SETTLE_WAIT_MS);
-	if (result != STORE_OK)
-		return result;
-	lease_settle(store, settlement, clock_wall_ms());
-	return claim_and_end(store, &wanted, job, next_due_ms_out);
 }

@@ -302,13 +302,14 @@ void account_move(
 /* ---- store_lease, in a transaction ---- */
 
 /*
- * This process is about to have the event. When the commit fails with the disk, it may be there all the
+ * The owner, this process or one that it answers for, is about to have the event. When the commit fails with the disk, it may be there all the
  * same, and would be taken for running as long as this process lives: the next connection gives it
  * back.
  */
-void lease_begin(struct store *store, int64_t id, unsigned attempts, int64_t now);
-/* Owner and end of the lease, at and behind it. */
-void lease_bind(struct store *store, struct sqlite3_stmt *statement, int at, bool running,
+void lease_begin(
+	struct store *store, int64_t id, const char *owner, unsigned attempts, int64_t now);
+/* Owner and end of the lease, at and behind it. NULL: it is not running. */
+void lease_bind(struct store *store, struct sqlite3_stmt *statement, int at, const char *owner,
 	int64_t lease_ms);
 /* Record the attempt, and what the event is from now on. false: it failed; settlement->result says what is
  * no failure. */

@@ -1,69 +1,60 @@
 /* worker.c - runs queued events: a supervisor and its runner processes
  *
- * A runner does one event after the other in a straight line: claim, prepare, run,
- * settle. It has one handler at a time, so it needs no thread and no table of
- * children, and what ends it ends one attempt. It looks for work when a byte
- * comes through the FIFO, and at least once a second: the byte is a hint that may
- * be lost, and a lane that another runner has freed sends none.
+ * The supervisor is the only one with a connection to the store. It claims events, each for one of its runners
+ * and in that process's name, hands them over (errand.h), and records what comes back. What has come while it was
+ * busy with one commit, and the claims for all who have nothing to do, are the next commit: nobody waits for
+ * company, and the more come the fewer syncs each costs. Before, each runner had a connection: each commit of one
+ * made the others read their pages anew, and they waited for each other's turn to write (bench/README.md).
  *
- * The supervisor runs nothing itself. It keeps the runners alive and has the housework:
- * what dead processes had claimed, retention, endpoints that are configured no more, a changed
- * configuration. A reload is an end of the runners one by one, each after its
- * handler, and a start with the new configuration: no runner has to change
- * anything that it has. Its connection to the store is closed before each
+ * It looks for work when somebody has nothing to do and a byte comes through the FIFO, at least once a second, and
+ * with each result: the byte is a hint that may be lost, and a lane that was freed sends none. The rest is
+ * housework: what dead processes had claimed, retention, endpoints that are configured no more, a changed
+ * configuration. A reload is an end of the runners one by one, each after its handler, and a start with the new
+ * configuration: no runner has to change anything that it has. The connection to the store is closed before each
  * fork and opened when it is needed next: SQLite keeps its locks by process and would
  * believe in the child that it still has those of the parent.
  *
  * What ends when:
- * - A runner is killed: the supervisor gives its event back, and another runs it again.
+ * - A runner is killed: its event names it as its owner, so the supervisor gives it back, and another runs it again.
  *   The handler that it had may still be running: nobody can tell it from a process
  *   that a handler left behind on purpose.
- * - The supervisor is killed: the lock is free at once, and each runner ends after its
- *   handler, for which it holds one end of a pipe (the lifeline). PR_SET_PDEATHSIG
- *   was rejected: it would end the runner, and not the handler.
+ * - The supervisor is killed: the lock is free at once. Each runner sees the end of its socket, after its handler,
+ *   records itself what was not recorded, and ends.
  * - All are killed: the next worker's store_recover() gives the events back.
- * - A runner was told to end: after its handler. After the stop time the supervisor ends
- *   the handler, not the runner, so that the attempt is recorded and nothing runs twice.
+ * - A runner is to end: its socket is closed when its last result is recorded. After the stop time the supervisor
+ *   ends the handler, not the runner, so that the attempt is recorded and nothing runs twice.
  */
 #include "worker.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
-#include "attempt.h"
 #include "clock.h"
 #include "config.h"
-#include "envelope.h"
-#include "handler.h"
+#include "errand.h"
 #include "log.h"
-#include "message.h"
 #include "run.h"
 #include "store.h"
+#include "store_owner.h"
 #include "tally.h"
 #include "wake.h"
+#include "worker_runner.h"
 
 #define RUNNERS_MAX 64
 
 #define STOP_MS (30 * 1000)   /* how long a stop waits for handlers */
 #define CUT_MS (5 * 1000)     /* then for those that got TERM, and again for those that got KILL */
-#define LOOK_MS 1000          /* the longest sleep of anybody, and between looks at the file */
+#define LOOK_MS 1000          /* the longest sleep, and between looks at the file */
 #define WAIT_MIN_MS 5         /* so that no trouble with clocks becomes a busy loop */
 #define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
 #define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
@@ -74,41 +65,28 @@
 #define RETRY_MS 1000            /* the store said no: again after this */
 #define ONCE_TRIES 10            /* so often, when somebody waits for the end */
 #define ONCE_ROUNDS 3            /* looks for what came while the runners ended */
-#define LOST_MAX 10              /* attempts in a row whose runner was killed: then it is dead */
 #define LEASE_SLACK_MS (60 * 1000)
 #define CRASH_PAUSE_MS 250             /* before a runner that died is started again; doubled */
 #define CRASH_PAUSE_MAX_MS (60 * 1000) /* up to here; one that lived so long has not just crashed */
+#define HEAP_STEP (128 * 1024)         /* a large body must not leave its pages here */
 
-/* sysexits(3) and hookcgi-handler(7). */
+/* sysexits(3). */
 #define EXIT_NO 1
 #define EXIT_CONFIG 78
-#define HANDLER_DO_NOT_RETRY 100
 
-/* Why an event is dead whose endpoint was taken out. */
-static const char no_endpoint[] =
-	"no endpoint of this name in the configuration any more: put it back and replay";
-
-/* How a runner ends; anything else is a crash. */
-enum runner_end {
-	RUNNER_DONE = 0,      /* it was told to, or there is nothing to do and it should not wait */
-	RUNNER_AGAIN = 10,    /* its handler left processes behind: a new one takes over */
-	RUNNER_NO_STORE = 11, /* the store does not answer, and somebody waits for the end */
-};
-
-/* What a runner and the supervisor tell each other, in memory that both have. */
-struct notes {
-	_Atomic int64_t worked_ms; /* CLOCK_MONOTONIC: when an event was last claimed or settled */
-	_Atomic int64_t next_due_ms; /* of the last claim that found nothing; INT64_MAX: none */
-	struct {
-		atomic_bool busy; /* with an event */
-		atomic_bool cut;  /* the supervisor ends its handler, for a stop */
-	} runners[RUNNERS_MAX];
-};
-
+/* One runner. */
 struct slot {
 	pid_t pid;  /* 0: none */
-	bool asked; /* it was told to end */
-	bool done;  /* it has nothing to do any more, and is not started again */
+	int socket; /* -1: closed, which is how it is told to end */
+	char owner[OWNER_MAX];
+	bool asked;       /* it is to end */
+	bool left_behind; /* its handler left processes behind: it gets no other event */
+	int64_t event;    /* that it has; 0: none */
+	unsigned attempt; /* of the event */
+	bool cut;         /* that was ended for a stop */
+	bool has_result;  /* in the mail, not yet recorded; it may itself have ended since */
+	struct buf mail;
+	struct errand_result result;
 	int64_t started_ms;
 	int64_t start_at_ms; /* not before */
 	int64_t pause_ms;    /* the last one before a start */
@@ -118,65 +96,28 @@ struct supervisor {
 	const struct worker_options *options;
 	struct config *config;  /* in force */
 	struct config *refused; /* the newest load, when it was not usable; else NULL */
-	struct store *store;    /* NULL while not needed, and always in a fork */
+	struct store *store;    /* not connected in a fork */
 	struct tally *tally;    /* NULL: none yet; whoever takes events makes it */
+	struct owner self;
+	struct store_lane *lanes; /* of the configuration in force */
+	size_t lane_count;
+	bool retries_first;
 	int lock;
-	int wake;        /* never read: what comes while no runner lives waits in the FIFO */
-	int lifeline[2]; /* nothing is written: its end says that the supervisor has gone */
-	struct notes *notes;
+	int wake;
 	struct slot slots[RUNNERS_MAX];
-	unsigned runners;  /* slots in use */
-	bool moved;        /* the new configuration names another store, or none */
-	bool store_failed; /* a runner could not use it */
+	unsigned runners;    /* slots in use */
+	bool ending;         /* nobody gets an event any more */
+	bool all_done;       /* once: nothing is due */
+	bool moved;          /* the new configuration names another store, or none */
+	bool store_failed;   /* once: it was tried often enough */
+	unsigned tries;      /* since the store last did what it should */
+	int64_t retry_at_ms; /* not before; 0: at once */
+	int64_t claim_at_ms; /* who has nothing to do is given something then, or with a byte */
+	int64_t next_due_ms; /* wall clock, of the last claim that found nothing; INT64_MAX: none */
+	int64_t worked_ms;   /* when an event was last claimed or settled */
 	int64_t looked_ms, recover_at_ms, prune_at_ms, orphans_at_ms;
 	int64_t complained_ms;
 };
-
-struct runner {
-	const struct config *config;
-	struct notes *notes;
-	unsigned number; /* of its slot */
-	bool once;
-	int lifeline, signals, wake, epoll;
-	struct store *store;
-	struct store_lane *lanes;
-	size_t lane_count;
-	bool retries_first;
-	bool left_behind;
-	bool no_store; /* it gives up */
-	int64_t complained_ms;
-	char *last_endpoint; /* of the event that was settled last */
-};
-
-static void
-sleep_ms(int64_t ms)
-{
-	struct timespec wait = { ms / 1000, ms % 1000 * 1000000 };
-	nanosleep(&wait, NULL);
-}
-
-int64_t
-worker_backoff_ms(int64_t backoff_ms, unsigned failed, uint32_t random)
-{
-	/* So that the largest jitter ends at the longest wait, and events at the limit still
-	 * come apart. */
-	const int64_t longest = WORKER_LONGEST_WAIT_MS / 5 * 4;
-	int64_t wait = backoff_ms > 0 ? backoff_ms : 0;
-	for (unsigned i = 1; i < failed && wait > 0 && wait < longest; i++)
-		wait *= 2;
-	if (wait > longest)
-		wait = longest;
-	return wait - wait / 4 + (int64_t)((double)(wait / 2) * random / UINT32_MAX);
-}
-
-static uint32_t
-random_number(void)
-{
-	uint32_t random;
-	if (getrandom(&random, sizeof random, GRND_NONBLOCK) != (ssize_t)sizeof random)
-		random = (uint32_t)(clock_ms() * 2654435761U) ^ (uint32_t)getpid();
-	return random;
-}
 
 /* Say once a minute that the store does not do what it should. */
 static void
@@ -190,513 +131,19 @@ complain(int64_t *complained_ms, const struct store *store, const char *what)
 }
 
 /*
- * The runner: waiting.
- */
-
-/* Told to end, or alone? Signals stay pending, so that no moment is missed and no handler of
- * signals is needed. */
-static bool
-is_told_to_end(const struct runner *runner)
-{
-	struct pollfd polled[] = {
-		{ .fd = runner->signals, .events = POLLIN },
-		{ .fd = runner->lifeline, .events = POLLIN },
-	};
-	return poll(polled, 2, 0) > 0;
-}
-
-/* One byte comes for each event, so one is taken for each claim, whether it was waited for or
- * not: else a burst leaves bytes that wake for nothing. */
-static bool
-take_byte(const struct runner *runner)
-{
-	char byte;
-	return runner->wake >= 0 && read(runner->wake, &byte, 1) == 1;
-}
-
-/* Until a byte comes, the runner is told to end, or something is due; a second at most. */
-static void
-wait_for_work(const struct runner *runner, int64_t next_due_ms)
-{
-	struct epoll_event event;
-	int64_t left_ms = LOOK_MS;
-	if (next_due_ms != INT64_MAX && next_due_ms - clock_wall_ms() < left_ms)
-		left_ms = next_due_ms - clock_wall_ms();
-	epoll_wait(runner->epoll, &event, 1, left_ms > WAIT_MIN_MS ? (int)left_ms : WAIT_MIN_MS);
-}
-
-static void
-watch(const struct runner *runner, int fd, uint32_t events)
-{
-	struct epoll_event event = { .events = events, .data = { .fd = fd } };
-	if (fd >= 0)
-		epoll_ctl(runner->epoll, EPOLL_CTL_ADD, fd, &event);
-}
-
-/*
- * The runner: one event.
- */
-
-/* An event that was claimed, on its way through its attempt. */
-struct work {
-	struct store_job job;
-	const struct config_endpoint *endpoint;
-	char **variables; /* point into job */
-	struct message message;
-	struct run_result result;
-	int64_t started_ms;
-	/* What becomes of the event. */
-	enum store_state state;
-	int64_t due_ms;
-	char reason[512];
-};
-
-static void
-work_init(struct work *work)
-{
-	memset(work, 0, sizeof *work);
-	store_job_init(&work->job);
-	run_result_init(&work->result);
-}
-
-static void
-work_free(struct work *work)
-{
-	message_free(&work->message);
-	run_result_free(&work->result);
-	free(work->variables);
-	store_job_free(&work->job);
-}
-
-/* "" and not nothing: it is known what the event has. */
-static struct slice
-known(const struct buf *value)
-{
-	return (struct slice){ buf_text(value), value->len };
-}
-
-static void
-make_message(struct work *work)
-{
-	work->variables = envelope_strings(&work->job.variables);
-	message_init(&work->message, work->variables, buf_slice(&work->job.body));
-	work->message.url_override = work->endpoint->url;
-	work->message.document = work->endpoint->provider->document;
-	work->message.endpoint = slice_of(work->endpoint->name);
-	work->message.parameters = work->endpoint->parameters;
-	work->message.parameter_count = work->endpoint->parameter_count;
-	work->message.event = known(&work->job.type);
-	work->message.id = known(&work->job.sender_id);
-	work->message.key = known(&work->job.key);
-}
-
-__attribute__((format(printf, 2, 3))) static void
-bury(struct work *work, const char *format, ...)
-{
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(work->reason, sizeof work->reason, format, arguments);
-	va_end(arguments);
-	work->state = STORE_DEAD;
-}
-
-/* It could not even be tried, and trying again would be the same. */
-static void
-refuse(struct work *work, const char *reason)
-{
-	bury(work, "%s", reason);
-	snprintf(work->result.reason, sizeof work->result.reason, "%s", reason);
-	work->result.end = RUN_NOT_STARTED;
-}
-
-/* Why the attempt failed, in words. */
-static void
-explain(const struct work *work, char out[300])
-{
-	const struct run_result *result = &work->result;
-	switch (result->end) {
-	case RUN_EXITED: snprintf(out, 300, "handler exited with %d", result->code); break;
-	case RUN_SIGNALLED: snprintf(out, 300, "handler died of signal %d", result->code); break;
-	case RUN_TIMED_OUT: snprintf(out, 300, "handler ran over its timeout"); break;
-	case RUN_NOT_STARTED: snprintf(out, 300, "handler not started: %s", result->reason); break;
-	}
-}
-
-/* Again later, or not any more. */
-static void
-judge(struct work *work, bool cut)
-{
-	const struct run_result *result = &work->result;
-	unsigned failed = work->job.failed < UINT32_MAX ? work->job.failed + 1 : UINT32_MAX;
-	char why[300];
-
-	if (result->end == RUN_EXITED && result->code == 0) {
-		work->state = STORE_DONE;
-		return;
-	}
-	explain(work, why);
-	if (result->end == RUN_EXITED && result->code == HANDLER_DO_NOT_RETRY) {
-		bury(work, "handler exited with 100: do not retry");
-	} else if (cut) {
-		work->state = STORE_QUEUED;
-		work->due_ms = clock_wall_ms();
-		snprintf(work->reason, sizeof work->reason,
-			"%s when the worker was stopped: it is run again", why);
-	} else if (failed > work->endpoint->retries) {
-		bury(work, "%s (attempt %u, the last)", why, work->job.attempt);
-	} else {
-		work->state = STORE_QUEUED;
-		work->due_ms = clock_wall_ms() + worker_backoff_ms(work->endpoint->backoff_ms,
-							 failed, random_number());
-		snprintf(work->reason, sizeof work->reason, "%s (attempt %u)", why,
-			work->job.attempt);
-	}
-}
-
-static void
-call_handler(struct runner *runner, struct work *work, const struct config_run *run)
-{
-	struct handler_event event = {
-		.endpoint = work->endpoint,
-		.run = run,
-		.message = &work->message,
-		.received_ms = work->job.received_ms,
-		.remote_address = buf_text(&work->job.remote),
-		.delivery = work->job.id,
-		.attempt = work->job.attempt,
-	};
-	struct handler_call call;
-	char reason[256];
-	switch (handler_prepare(&event, &call, reason)) {
-	case HANDLER_READY: break;
-	case HANDLER_UNUSABLE: refuse(work, reason); return;
-	case HANDLER_NO_MEMORY:
-		snprintf(work->result.reason, sizeof work->result.reason, "no memory");
-		judge(work, false);
-		return;
-	}
-	run_handler(&call.spec, &work->result);
-	handler_call_free(&call);
-	runner->left_behind = runner->left_behind || work->result.left_behind;
-	judge(work, atomic_load(&runner->notes->runners[runner->number].cut));
-}
-
-static bool
-count_lost(void *context, const struct store_attempt *attempt)
-{
-	unsigned *lost = context;
-	*lost = strcmp(attempt->end, "lost") == 0 ? *lost + 1 : 0;
-	return true;
-}
-
-/* Does this event end the process that runs it, each time? It would go on for ever, since what is
- * lost is no failure of the handler, and hold up all others. */
-static bool
-kills_its_runner(struct runner *runner, const struct work *work)
-{
-	unsigned lost = 0;
-	return work->job.attempt > LOST_MAX &&
-	       store_attempts(runner->store, work->job.id, count_lost, &lost) == STORE_OK &&
-	       lost >= LOST_MAX;
-}
-
-static void
-attempt_event(struct runner *runner, struct work *work)
-{
-	work->endpoint = config_find(runner->config, slice_of(work->job.endpoint));
-	if (work->endpoint == NULL || work->endpoint->provider == NULL) {
-		refuse(work, no_endpoint);
-		return;
-	}
-	if (kills_its_runner(runner, work)) {
-		refuse(work, "the process that runs the handler was killed each time: find out "
-			     "by whom (memory limits, the system's log) and replay");
-		return;
-	}
-	make_message(work);
-	const struct config_run *run = config_run_for(work->endpoint, work->message.event);
-	if (run == NULL)
-		refuse(work, "no events pattern or rule wants this type any more: mend it and "
-			     "replay");
-	else if (run->argc == 0)
-		refuse(work, "nothing is configured to run: give the endpoint a run and replay");
-	else
-		call_handler(runner, work, run);
-}
-
-/* Take the next event of this runner's lanes. */
-static enum store_result
-claim(struct runner *runner, struct work *work, int64_t *next_due_ms_out)
-{
-	return store_claim(runner->store, runner->lanes, runner->lane_count, runner->retries_first,
-		clock_wall_ms(), &work->job, next_due_ms_out);
-}
-
-/* Record an attempt; and in the same transaction, unless the runner is about to end, take the next event. What
- * the store says of the attempt. */
-static enum store_result
-record(struct runner *runner, const struct work *work, struct work *next, bool last)
-{
-	const struct store_attempt attempt =
-		attempt_of(&work->result, work->job.attempt, work->started_ms, work->result.reason);
-	struct store_settlement settlement = {
-		.id = work->job.id,
-		.attempt = &attempt,
-		.state = work->state,
-		.due_ms = work->due_ms,
-		.reason = work->state == STORE_DONE ? NULL : work->reason,
-	};
-	enum store_result result;
-	int64_t next_due_ms;
-
-	if (last || runner->left_behind)
-		result = store_settle_all(runner->store, &settlement, 1);
-	else
-		result = store_settle_and_claim(runner->store, &settlement, runner->lanes,
-			runner->lane_count, runner->retries_first, clock_wall_ms(), &next->job,
-			&next_due_ms);
-	return result == STORE_OK || result == STORE_NONE ? settlement.result : result;
-}
-
-/* Record it, however long that takes: the handler has run. next: what is run next, where that is known. false:
- * the process is to end and the event will be run again. */
-static bool
-settle(struct runner *runner, struct work *work, struct work *next)
-{
-	for (unsigned tries = 1;; tries++) {
-		bool told = is_told_to_end(runner);
-		bool last = told || (runner->once && tries >= ONCE_TRIES);
-		switch (record(runner, work, next, last)) {
-		case STORE_OK: return true;
-		case STORE_NONE:
-			log_message(LOG_LEVEL_WARNING, "worker",
-				"event %lld: its lease ended before its handler did: attempt %u is "
-				"not recorded",
-				(long long)work->job.id, work->job.attempt);
-			return true;
-		case STORE_BUSY:
-		case STORE_FULL:
-		case STORE_FAILED: break;
-		}
-		complain(&runner->complained_ms, runner->store, "an attempt cannot be recorded");
-		if (last) {
-			log_message(LOG_LEVEL_ERROR, "worker",
-				"event %lld: the end of attempt %u could not be recorded%s: it "
-				"will be run again",
-				(long long)work->job.id, work->job.attempt,
-				told ? " before the stop" : "");
-			runner->no_store = !told;
-			return false;
-		}
-		wait_for_work(runner, clock_wall_ms() + RETRY_MS);
-		sleep_ms(RETRY_MS / 10); /* a byte may have ended the wait at once */
-	}
-}
-
-static void
-log_attempt(const struct work *work)
-{
-	const struct attempt_line line = {
-		.key = known(&work->job.key),
-		.delivery = work->job.id,
-		.endpoint = work->job.endpoint,
-		.event = known(&work->job.type),
-		.number = work->job.attempt,
-		.state = store_state_name(work->state),
-	};
-	attempt_log(&line, &work->result);
-}
-
-/* From the claim to the record, and perhaps to the next claim. false: the process is to end. */
-static bool
-handle(struct runner *runner, struct work *work, struct work *next)
-{
-	atomic_bool *busy = &runner->notes->runners[runner->number].busy;
-	atomic_store(busy, true);
-	atomic_store(&runner->notes->worked_ms, clock_ms());
-	work->started_ms = clock_wall_ms();
-	attempt_event(runner, work);
-	bool settled = settle(runner, work, next);
-	if (settled)
-		log_attempt(work);
-	atomic_store(&runner->notes->worked_ms, clock_ms());
-	/* Before idleness can be seen: a retry may be waited for. */
-	if (work->state == STORE_QUEUED)
-		atomic_store(&runner->notes->next_due_ms, work->due_ms);
-	atomic_store(busy, next->job.id != 0);
-	return settled && !runner->left_behind;
-}
-
-/*
- * Somebody who waits may be wanted: for an event whose byte was taken for a retry
- * (which sends none), or for the lane that was just freed.
- */
-static void
-pass_on(struct runner *runner, const struct store_job *job, bool took_byte)
-{
-	bool freed_other =
-		runner->last_endpoint != NULL && strcmp(runner->last_endpoint, job->endpoint) != 0;
-	if (freed_other || (took_byte && job->failed > 0))
-		(void)wake_send(runner->config->store, 1);
-	free(runner->last_endpoint);
-	runner->last_endpoint = xstrdup(job->endpoint);
-}
-
-/*
- * The runner: its life.
- */
-
-/* Only what can be run: events of an endpoint that cannot be used wait until it is mended. */
-static void
-make_lanes(struct runner *runner)
-{
-	const struct config *config = runner->config;
-	runner->lanes = xcalloc(config->endpoint_count, sizeof *runner->lanes);
-	for (size_t i = 0; i < config->endpoint_count; i++) {
-		const struct config_endpoint *endpoint = &config->endpoints[i];
-		if (endpoint->unusable != NULL || endpoint->provider == NULL)
-			continue;
-		runner->lanes[runner->lane_count++] = (struct store_lane){
-			.endpoint = endpoint->name,
-			.concurrency = endpoint->concurrency,
-			.lease_ms = endpoint->timeout_ms + endpoint->grace_ms + LEASE_SLACK_MS,
-		};
-	}
-}
-
-/* Nothing was claimed: wait until that may be otherwise. false: the runner is to end. */
-static bool
-wait_for_claim(
-	struct runner *runner, enum store_result result, int64_t next_due_ms, unsigned *tries)
-{
-	if (result == STORE_NONE) {
-		*tries = 0;
-		atomic_store(&runner->notes->next_due_ms, next_due_ms);
-		free(runner->last_endpoint);
-		runner->last_endpoint = NULL;
-		if (runner->once && next_due_ms > clock_wall_ms())
-			return false;
-		wait_for_work(runner, next_due_ms);
-		return true;
-	}
-	complain(&runner->complained_ms, runner->store, "no event can be claimed");
-	if (runner->once && ++*tries == ONCE_TRIES) {
-		runner->no_store = true;
-		return false;
-	}
-	wait_for_work(runner, clock_wall_ms() + RETRY_MS);
-	sleep_ms(RETRY_MS / 10);
-	return true;
-}
-
-static enum runner_end
-work_on(struct runner *runner)
-{
-	struct work work, next;
-	unsigned tries = 0;
-	bool go_on = true;
-
-	work_init(&work);
-	while (go_on && (work.job.id != 0 || !is_told_to_end(runner))) {
-		bool took_byte = take_byte(runner);
-		if (work.job.id == 0) {
-			int64_t next_due_ms = INT64_MAX;
-			enum store_result result = claim(runner, &work, &next_due_ms);
-			if (result != STORE_OK) {
-				go_on = wait_for_claim(runner, result, next_due_ms, &tries);
-				continue;
-			}
-		}
-		tries = 0;
-		runner->retries_first = !runner->retries_first;
-		pass_on(runner, &work.job, took_byte);
-		work_init(&next);
-		go_on = handle(runner, &work, &next);
-		work_free(&work);
-		work = next;
-	}
-	work_free(&work);
-	if (runner->no_store)
-		return RUNNER_NO_STORE;
-	return runner->left_behind ? RUNNER_AGAIN : RUNNER_DONE;
-}
-
-/* Signals as a runner has them: those that end it wait in a descriptor, HUP (a terminal that is
- * closed) changes nothing. All before the first handler, see run.h. */
-static int
-runner_signals(void)
-{
-	sigset_t ends;
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGHUP, SIG_IGN);
-	sigprocmask(SIG_SETMASK, &ends, NULL);
-	return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* What the configuration in force names, with what was acknowledged of it so far. */
-static struct store *
-open_store(const struct supervisor *supervisor)
-{
-	struct store *store = store_new(supervisor->config->store);
-	store_expect(store, tally_acknowledged(supervisor->tally));
-	return store;
-}
-
-/* The process of a runner, from its fork to its end. What is the supervisor's alone is closed: its
- * lock would outlive it, and its end of the lifeline would hide its end. */
-__attribute__((noreturn)) static void
-runner_main(struct supervisor *supervisor, unsigned number)
-{
-	prctl(PR_SET_NAME, "hookcgi-runner");
-	close(supervisor->lock);
-	close(supervisor->lifeline[1]);
-	if (supervisor->wake >= 0)
-		close(supervisor->wake);
-	struct runner runner = {
-		.config = supervisor->config,
-		.notes = supervisor->notes,
-		.number = number,
-		.once = supervisor->options->once,
-		.lifeline = supervisor->lifeline[0],
-		.signals = runner_signals(),
-		.epoll = epoll_create1(EPOLL_CLOEXEC),
-		.store = open_store(supervisor),
-	};
-	if (runner.signals < 0 || runner.epoll < 0) {
-		log_message(LOG_LEVEL_ERROR, "worker", "a runner has no descriptors: %s",
-			strerror(errno));
-		_exit(EXIT_FAILURE);
-	}
-	runner.wake = wake_open(runner.config->store);
-	if (runner.wake < 0)
-		log_message(LOG_LEVEL_WARNING, "worker",
-			"%s-wake: %s: events are noticed a second later", runner.config->store,
-			strerror(errno));
-	watch(&runner, runner.signals, EPOLLIN);
-	watch(&runner, runner.lifeline, EPOLLIN);
-	watch(&runner, runner.wake, EPOLLIN | EPOLLEXCLUSIVE); /* one byte wakes one of them */
-	make_lanes(&runner);
-	enum runner_end end = work_on(&runner);
-	store_free(runner.store);
-	_exit(end);
-}
-
-/*
- * The supervisor: signals.
+ * Signals
  */
 
 static volatile sig_atomic_t told_to_stop;
+static volatile sig_atomic_t child_ended;
 
 static void
 on_signal(int signal)
 {
 	if (signal == SIGTERM || signal == SIGINT)
 		told_to_stop = 1;
+	else
+		child_ended = 1;
 }
 
 /* They come only while it waits, so that none is missed between a look and the wait. */
@@ -708,6 +155,7 @@ supervisor_signals(void)
 	sigset_t blocked;
 	sigemptyset(&blocked);
 	told_to_stop = 0;
+	child_ended = 0;
 	for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
 		sigaddset(&blocked, handled[i]);
 		sigaction(handled[i], &action, NULL);
@@ -716,34 +164,16 @@ supervisor_signals(void)
 	sigprocmask(SIG_SETMASK, &blocked, NULL);
 }
 
-static void
-wait_for_signal(int64_t ms)
-{
-	sigset_t none;
-	sigemptyset(&none);
-	if (ms < 0)
-		ms = 0;
-	struct timespec wait = { ms / 1000, ms % 1000 * 1000000 };
-	ppoll(NULL, 0, &wait, &none);
-}
-
 /*
- * The supervisor: its runners.
+ * Its runners
  */
 
-static struct store *
-store_of(struct supervisor *supervisor)
-{
-	if (supervisor->store == NULL)
-		supervisor->store = open_store(supervisor);
-	return supervisor->store;
-}
-
 static void
-store_close(struct supervisor *supervisor)
+descriptor_close(int *fd)
 {
-	store_free(supervisor->store);
-	supervisor->store = NULL;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 static void
@@ -756,54 +186,104 @@ pause_slot(struct slot *slot, int64_t lived_ms)
 	slot->start_at_ms = clock_ms() + slot->pause_ms;
 }
 
-static void
-start_runner(struct supervisor *supervisor, unsigned number)
+/* What is the supervisor's alone is closed: its lock would outlive it, and its ends of the sockets would
+ * hide its end. */
+__attribute__((noreturn)) static void
+become_runner(struct supervisor *supervisor, int socket)
 {
-	struct slot *slot = &supervisor->slots[number];
-	store_close(supervisor); /* see the top of this file */
-	slot->asked = false;
-	atomic_store(&supervisor->notes->runners[number].busy, false);
-	atomic_store(&supervisor->notes->runners[number].cut, false);
-	slot->started_ms = clock_ms();
+	descriptor_close(&supervisor->lock);
+	descriptor_close(&supervisor->wake);
+	for (unsigned i = 0; i < RUNNERS_MAX; i++)
+		descriptor_close(&supervisor->slots[i].socket);
+	worker_runner_main(supervisor->config, supervisor->tally, socket);
+}
+
+static bool
+fork_runner(struct supervisor *supervisor, struct slot *slot)
+{
+	int ends[2];
+	if (!errand_open(ends))
+		return false;
+	store_disconnect(supervisor->store); /* see the top of this file */
 	pid_t pid = fork();
-	if (pid == 0)
-		runner_main(supervisor, number);
-	if (pid > 0) {
-		slot->pid = pid;
-		return;
+	if (pid == 0) {
+		close(ends[0]);
+		become_runner(supervisor, ends[1]);
 	}
+	int error = errno;
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		errno = error;
+		return false;
+	}
+	slot->pid = pid;
+	slot->socket = ends[0];
+	owner_of_child(&supervisor->self, pid, slot->owner);
+	return true;
+}
+
+static void
+start_runner(struct supervisor *supervisor, struct slot *slot)
+{
+	slot->asked = slot->left_behind = slot->cut = false;
+	slot->event = 0;
+	slot->started_ms = clock_ms();
+	supervisor->claim_at_ms = 0;
+	if (fork_runner(supervisor, slot))
+		return;
 	log_message(LOG_LEVEL_ERROR, "worker", "a runner cannot be started: %s", strerror(errno));
 	pause_slot(slot, 0);
 }
 
+/* Take the result of its event, if it is there. What it holds of others' is nobody's: a runner that sends such
+ * has lost its mind, and its socket. */
+static void
+receive(struct slot *slot)
+{
+	if (slot->socket < 0 || slot->has_result)
+		return;
+	switch (errand_receive(slot->socket, false, &slot->mail)) {
+	case ERRAND_NONE: return;
+	case ERRAND_RESULT:
+		slot->has_result = errand_read_result(&slot->mail, &slot->result) &&
+				   slot->result.settlement.id == slot->event &&
+				   slot->result.attempt.number == slot->attempt;
+		slot->left_behind = slot->has_result && slot->result.left_behind;
+		break;
+	case ERRAND_GONE:
+	case ERRAND_JOB:
+	case ERRAND_RECORDED:
+	case ERRAND_GIVEN_UP:
+	case ERRAND_CUT: break;
+	}
+	if (!slot->has_result)
+		descriptor_close(&slot->socket);
+}
+
 /* A runner has ended: well, or was it killed? */
 static void
-note_end(struct supervisor *supervisor, unsigned number, int status)
+note_end(struct supervisor *supervisor, struct slot *slot, int status)
 {
-	struct slot *slot = &supervisor->slots[number];
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	int64_t lived_ms = clock_ms() - slot->started_ms;
 
+	receive(slot);
+	bool told = slot->socket < 0 || slot->left_behind;
+	descriptor_close(&slot->socket);
 	slot->pid = 0;
-	atomic_store(&supervisor->notes->runners[number].busy, false);
-	if (code == RUNNER_DONE || code == RUNNER_NO_STORE) {
-		slot->done = supervisor->options->once;
-		supervisor->store_failed = supervisor->store_failed || code == RUNNER_NO_STORE;
+	if (slot->event != 0 && !slot->has_result)
+		supervisor->recover_at_ms = 0; /* now */
+	if (!slot->has_result)
+		slot->event = 0;
+	if (code == WORKER_RUNNER_DONE || code == WORKER_RUNNER_AGAIN) {
 		slot->pause_ms = 0;
-		/* Nobody asked: a signal to the runner alone. */
-		slot->start_at_ms = slot->asked ? 0 : clock_ms() + CRASH_PAUSE_MS;
-		return;
-	}
-	if (code == RUNNER_AGAIN) {
-		slot->pause_ms = 0;
-		slot->start_at_ms = 0;
+		slot->start_at_ms = told ? 0 : clock_ms() + CRASH_PAUSE_MS;
 		return;
 	}
 	log_message(LOG_LEVEL_ERROR, "worker",
 		"a runner ended by itself (%s %d): its event is run again",
 		code >= 0 ? "exit" : "signal", code >= 0 ? code : WTERMSIG(status));
-	pause_slot(slot, lived_ms);
-	supervisor->recover_at_ms = 0; /* now */
+	pause_slot(slot, clock_ms() - slot->started_ms);
 }
 
 static void
@@ -811,10 +291,13 @@ reap(struct supervisor *supervisor)
 {
 	pid_t pid;
 	int status;
+	if (!child_ended)
+		return;
+	child_ended = 0;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		for (unsigned i = 0; i < RUNNERS_MAX; i++)
 			if (supervisor->slots[i].pid == pid)
-				note_end(supervisor, i, status);
+				note_end(supervisor, &supervisor->slots[i], status);
 	}
 }
 
@@ -822,19 +305,52 @@ static void
 start_runners(struct supervisor *supervisor)
 {
 	for (unsigned i = 0; i < supervisor->runners; i++) {
-		const struct slot *slot = &supervisor->slots[i];
-		if (slot->pid == 0 && !slot->done && clock_ms() >= slot->start_at_ms)
-			start_runner(supervisor, i);
+		struct slot *slot = &supervisor->slots[i];
+		if (slot->pid == 0 && !slot->has_result && clock_ms() >= slot->start_at_ms)
+			start_runner(supervisor, slot);
 	}
 }
 
-static unsigned
-alive(const struct supervisor *supervisor)
+/* May it be given an event? */
+static bool
+is_free(const struct slot *slot)
 {
-	unsigned count = 0;
+	return slot->socket >= 0 && !slot->asked && !slot->left_behind && slot->event == 0;
+}
+
+static bool
+is_any(const struct supervisor *supervisor, bool (*is)(const struct slot *slot))
+{
 	for (unsigned i = 0; i < RUNNERS_MAX; i++)
-		count += supervisor->slots[i].pid != 0;
-	return count;
+		if (is(&supervisor->slots[i]))
+			return true;
+	return false;
+}
+
+static bool
+is_alive(const struct slot *slot)
+{
+	return slot->pid != 0;
+}
+
+static bool
+is_busy(const struct slot *slot)
+{
+	return slot->event != 0;
+}
+
+static bool
+has_result(const struct slot *slot)
+{
+	return slot->has_result;
+}
+
+/* Let it end when it has nothing. */
+static void
+release(struct slot *slot)
+{
+	if (slot->event == 0 && (slot->asked || slot->left_behind))
+		descriptor_close(&slot->socket);
 }
 
 /* Each runner, as soon as its handler has ended. */
@@ -842,13 +358,299 @@ static void
 ask_runners(struct supervisor *supervisor)
 {
 	for (unsigned i = 0; i < RUNNERS_MAX; i++) {
-		struct slot *slot = &supervisor->slots[i];
-		if (slot->pid == 0 || slot->asked)
-			continue;
-		slot->asked = true;
-		kill(slot->pid, SIGTERM);
+		supervisor->slots[i].asked = true;
+		release(&supervisor->slots[i]);
 	}
 }
+
+/*
+ * Events: claimed and handed over, recorded
+ */
+
+/* Only what can be run: events of an endpoint that cannot be used wait until it is mended. */
+static void
+make_lanes(struct supervisor *supervisor)
+{
+	const struct config *config = supervisor->config;
+	free(supervisor->lanes);
+	supervisor->lane_count = 0;
+	supervisor->lanes = xcalloc(config->endpoint_count, sizeof *supervisor->lanes);
+	for (size_t i = 0; i < config->endpoint_count; i++) {
+		const struct config_endpoint *endpoint = &config->endpoints[i];
+		if (endpoint->unusable != NULL || endpoint->provider == NULL)
+			continue;
+		supervisor->lanes[supervisor->lane_count++] = (struct store_lane){
+			.endpoint = endpoint->name,
+			.concurrency = endpoint->concurrency,
+			.lease_ms = endpoint->timeout_ms + endpoint->grace_ms + LEASE_SLACK_MS,
+		};
+	}
+}
+
+static bool
+count_lost(void *context, const struct store_attempt *attempt)
+{
+	unsigned *lost = context;
+	*lost = strcmp(attempt->end, "lost") == 0 ? *lost + 1 : 0;
+	return true;
+}
+
+/* Does this event end the process that runs it, each time? */
+static unsigned
+lost_in_a_row(struct supervisor *supervisor, const struct store_job *job)
+{
+	unsigned lost = 0;
+	if (job->attempt > WORKER_LOST_MAX)
+		(void)store_attempts(supervisor->store, job->id, count_lost, &lost);
+	return lost;
+}
+
+/* A runner that cannot be given its event would have it for ever: with its end it is given back. */
+static void
+hand_over(struct supervisor *supervisor, struct slot *slot, const struct store_job *job)
+{
+	slot->event = job->id;
+	slot->attempt = job->attempt;
+	slot->cut = false;
+	if (errand_send_job(slot->socket, job, lost_in_a_row(supervisor, job)))
+		return;
+	if (errno != EPIPE && errno != ECONNRESET)
+		log_message(LOG_LEVEL_ERROR, "worker", "event %lld cannot be given to a runner: %s",
+			(long long)job->id, strerror(errno));
+	kill(slot->pid, SIGKILL);
+}
+
+/* It was recorded, or never will be. */
+static void
+answer(struct slot *slot, enum errand_kind kind)
+{
+	if (slot->socket >= 0)
+		(void)errand_send(slot->socket, kind); /* one that has ended is reaped */
+	buf_free(&slot->mail);
+	slot->has_result = false;
+	slot->event = 0;
+	release(slot);
+}
+
+/* What one commit is about. */
+struct exchange {
+	struct slot *settled[RUNNERS_MAX];
+	struct store_settlement settlements[RUNNERS_MAX];
+	size_t settlement_count;
+	struct slot *claiming[RUNNERS_MAX];
+	struct store_claim claims[RUNNERS_MAX];
+	size_t claim_count, claimed;
+};
+
+static void
+gather_results(struct supervisor *supervisor, struct exchange *exchange)
+{
+	for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+		struct slot *slot = &supervisor->slots[i];
+		if (!slot->has_result)
+			continue;
+		struct store_settlement *settlement =
+			&exchange->settlements[exchange->settlement_count];
+		*settlement = slot->result.settlement;
+		settlement->attempt = &slot->result.attempt;
+		settlement->owner = slot->owner;
+		exchange->settled[exchange->settlement_count++] = slot;
+	}
+}
+
+/* For all who have nothing to do, or will have nothing when their result is recorded. Not before what dead
+ * processes had is given back: it has its place in the order. */
+static void
+gather_claims(struct supervisor *supervisor, struct exchange *exchange)
+{
+	int64_t now = clock_ms();
+	bool is_time = now >= supervisor->claim_at_ms || exchange->settlement_count > 0;
+	if (supervisor->ending || now >= supervisor->recover_at_ms || !is_time)
+		return;
+	for (unsigned i = 0; i < supervisor->runners; i++) {
+		struct slot *slot = &supervisor->slots[i];
+		struct slot after = *slot;
+		if (slot->has_result)
+			after.event = 0;
+		if (!is_free(&after))
+			continue;
+		struct store_claim *claim = &exchange->claims[exchange->claim_count];
+		claim->owner = slot->owner;
+		store_job_init(&claim->job);
+		exchange->claiming[exchange->claim_count++] = slot;
+	}
+}
+
+static void
+note_settled(struct supervisor *supervisor, const struct exchange *exchange)
+{
+	for (size_t i = 0; i < exchange->settlement_count; i++) {
+		const struct store_settlement *settlement = &exchange->settlements[i];
+		if (settlement->result == STORE_NONE)
+			log_message(LOG_LEVEL_WARNING, "worker",
+				"event %lld: its lease ended before its handler did: attempt %u is "
+				"not recorded",
+				(long long)settlement->id, settlement->attempt->number);
+		/* Before idleness can be seen: a retry may be waited for. */
+		if (settlement->state == STORE_QUEUED &&
+			settlement->due_ms < supervisor->next_due_ms)
+			supervisor->next_due_ms = settlement->due_ms;
+		answer(exchange->settled[i], ERRAND_RECORDED);
+	}
+}
+
+/* Nothing more is due before that: when to look again. */
+static void
+note_next_due(struct supervisor *supervisor, int64_t next_due_ms)
+{
+	int64_t left_ms = LOOK_MS;
+	supervisor->next_due_ms = next_due_ms;
+	if (next_due_ms != INT64_MAX && next_due_ms - clock_wall_ms() < left_ms)
+		left_ms = next_due_ms - clock_wall_ms();
+	supervisor->claim_at_ms = clock_ms() + (left_ms > WAIT_MIN_MS ? left_ms : WAIT_MIN_MS);
+	if (supervisor->options->once && left_ms > 0 && !is_any(supervisor, is_busy))
+		supervisor->all_done = true;
+}
+
+/* The store did not take it. Whoever waits for the end, or for the stop, does not wait for the store. */
+static void
+note_failure(struct supervisor *supervisor, const struct exchange *exchange)
+{
+	bool last = (supervisor->options->once && ++supervisor->tries >= ONCE_TRIES);
+	bool stop = told_to_stop && supervisor->ending;
+	supervisor->retry_at_ms = clock_ms() + RETRY_MS;
+	complain(&supervisor->complained_ms, supervisor->store,
+		exchange->settlement_count > 0 ? "an attempt cannot be recorded"
+					       : "no event can be claimed");
+	if (!last && !stop)
+		return;
+	for (size_t i = 0; i < exchange->settlement_count; i++) {
+		log_message(LOG_LEVEL_ERROR, "worker",
+			"event %lld: the end of attempt %u could not be recorded%s: it will be run "
+			"again",
+			(long long)exchange->settlements[i].id,
+			exchange->settlements[i].attempt->number, stop ? " before the stop" : "");
+		answer(exchange->settled[i], ERRAND_GIVEN_UP);
+	}
+	supervisor->store_failed = supervisor->store_failed || !stop;
+	supervisor->retry_at_ms = 0;
+}
+
+/* Record what has come, and give those something who have nothing to do: one commit. */
+static void
+exchange(struct supervisor *supervisor)
+{
+	struct exchange now = { .settlement_count = 0 };
+	const struct store_lanes lanes = { supervisor->lanes, supervisor->lane_count,
+		supervisor->retries_first };
+	int64_t next_due_ms;
+
+	if (clock_ms() < supervisor->retry_at_ms)
+		return;
+	gather_results(supervisor, &now);
+	gather_claims(supervisor, &now);
+	if (now.settlement_count + now.claim_count == 0)
+		return;
+	enum store_result result = store_settle_and_claim(supervisor->store, now.settlements,
+		now.settlement_count, &lanes, clock_wall_ms(), now.claims, now.claim_count,
+		&now.claimed, &next_due_ms);
+	if (result != STORE_OK) {
+		note_failure(supervisor, &now);
+		return;
+	}
+	supervisor->tries = 0;
+	supervisor->retry_at_ms = 0;
+	if (now.settlement_count + now.claimed > 0)
+		supervisor->worked_ms = clock_ms();
+	note_settled(supervisor, &now);
+	for (size_t i = 0; i < now.claimed; i++)
+		hand_over(supervisor, now.claiming[i], &now.claims[i].job);
+	for (size_t i = 0; i < now.claimed; i++)
+		store_job_free(&now.claims[i].job);
+	if (now.claimed % 2 == 1)
+		supervisor->retries_first = !supervisor->retries_first;
+	if (now.claimed > 0 && next_due_ms <= clock_wall_ms())
+		supervisor->claim_at_ms = 0; /* there may be more */
+	else if (now.claimed < now.claim_count)
+		note_next_due(supervisor, next_due_ms);
+}
+
+/*
+ * Waiting
+ */
+
+/* All bytes that are there: what is due is looked for at once. */
+static void
+take_bytes(struct supervisor *supervisor)
+{
+	char bytes[4096];
+	while (read(supervisor->wake, bytes, sizeof bytes) == (ssize_t)sizeof bytes)
+		continue;
+	supervisor->claim_at_ms = 0;
+}
+
+/* When there is something to do, whatever comes. */
+static int64_t
+next_turn_ms(const struct supervisor *supervisor)
+{
+	int64_t at_ms = clock_ms() + LOOK_MS;
+	int64_t exchange_ms = INT64_MAX;
+	for (unsigned i = 0; i < supervisor->runners && !supervisor->ending; i++) {
+		const struct slot *slot = &supervisor->slots[i];
+		if (slot->pid == 0 && !slot->has_result && slot->start_at_ms < at_ms)
+			at_ms = slot->start_at_ms;
+	}
+	if (is_any(supervisor, has_result))
+		exchange_ms = 0;
+	else if (!supervisor->ending && is_any(supervisor, is_free))
+		exchange_ms = supervisor->claim_at_ms;
+	if (exchange_ms < supervisor->retry_at_ms)
+		exchange_ms = supervisor->retry_at_ms;
+	return exchange_ms < at_ms ? exchange_ms : at_ms;
+}
+
+/*
+ * Until a runner or the FIFO says something, a signal comes, or the time. The FIFO is listened to only while
+ * somebody has nothing to do: else each event that comes would wake for nothing. Signals come only here, so that none
+ * is missed between a look and the wait.
+ */
+static void
+wait_until(struct supervisor *supervisor, int64_t at_ms)
+{
+	struct pollfd polled[RUNNERS_MAX + 1];
+	struct slot *slots[RUNNERS_MAX];
+	nfds_t count = 0, slot_count;
+	bool listens = !supervisor->ending && supervisor->wake >= 0 &&
+		       supervisor->retry_at_ms == 0 && is_any(supervisor, is_free);
+	sigset_t none;
+	int64_t left_ms = at_ms - clock_ms();
+	if (left_ms < 0)
+		left_ms = 0;
+	struct timespec wait = { left_ms / 1000, left_ms % 1000 * 1000000 };
+
+	sigemptyset(&none);
+	for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+		struct slot *slot = &supervisor->slots[i];
+		if (slot->socket < 0 || slot->event == 0 || slot->has_result)
+			continue;
+		slots[count] = slot;
+		polled[count++] = (struct pollfd){ .fd = slot->socket, .events = POLLIN };
+	}
+	slot_count = count;
+	if (listens)
+		polled[count++] = (struct pollfd){ .fd = supervisor->wake, .events = POLLIN };
+	if (ppoll(polled, count, &wait, &none) <= 0)
+		return;
+	for (nfds_t i = 0; i < slot_count; i++)
+		if (polled[i].revents != 0)
+			receive(slots[i]);
+	if (listens && polled[slot_count].revents != 0)
+		take_bytes(supervisor);
+}
+
+/*
+ * The stop
+ */
 
 /* End what the runner has started, with its process group, so that the runner sees its handler's
  * end and can record it. */
@@ -874,10 +676,13 @@ static void
 cut_short(struct supervisor *supervisor, unsigned step)
 {
 	for (unsigned i = 0; i < RUNNERS_MAX; i++) {
-		pid_t pid = supervisor->slots[i].pid;
+		struct slot *slot = &supervisor->slots[i];
+		pid_t pid = slot->pid;
 		if (pid == 0)
 			continue;
-		atomic_store(&supervisor->notes->runners[i].cut, true);
+		if (!slot->cut && slot->socket >= 0)
+			(void)errand_send(slot->socket, ERRAND_CUT);
+		slot->cut = true;
 		log_message(LOG_LEVEL_WARNING, "worker",
 			"the stop time is over: %s of runner %d is ended by %s; its event is run "
 			"again",
@@ -897,10 +702,12 @@ end_runners(struct supervisor *supervisor)
 	int64_t deadline_ms = INT64_MAX;
 	unsigned step = 0;
 
+	supervisor->ending = true;
 	ask_runners(supervisor);
 	for (;;) {
 		reap(supervisor);
-		if (alive(supervisor) == 0)
+		exchange(supervisor);
+		if (!is_any(supervisor, is_alive) && !is_any(supervisor, has_result))
 			return;
 		if (told_to_stop && deadline_ms == INT64_MAX)
 			deadline_ms = clock_ms() + (stop_ms > 0 ? stop_ms : STOP_MS);
@@ -909,13 +716,13 @@ end_runners(struct supervisor *supervisor)
 			step++;
 			deadline_ms = clock_ms() + CUT_MS;
 		}
-		int64_t left_ms = deadline_ms - clock_ms();
-		wait_for_signal(left_ms < LOOK_MS ? left_ms : LOOK_MS);
+		int64_t turn_ms = next_turn_ms(supervisor);
+		wait_until(supervisor, turn_ms < deadline_ms ? turn_ms : deadline_ms);
 	}
 }
 
 /*
- * The supervisor: the housework.
+ * The housework
  */
 
 /* A worker makes no tally: what takes events does, and may come later. */
@@ -934,7 +741,7 @@ look_for_loss(struct supervisor *supervisor)
 	int64_t stored;
 	find_tally(supervisor);
 	int64_t acknowledged = tally_acknowledged(supervisor->tally); /* first, see tally.h */
-	if (store_last_id(store_of(supervisor), &stored) == STORE_OK)
+	if (store_last_id(supervisor->store, &stored) == STORE_OK)
 		tally_lose(supervisor->tally, supervisor->config->store, acknowledged, stored);
 }
 
@@ -944,7 +751,7 @@ recover(struct supervisor *supervisor)
 	unsigned count = 0;
 	supervisor->recover_at_ms = clock_ms() + RECOVER_MS;
 	look_for_loss(supervisor);
-	if (store_recover(store_of(supervisor), clock_wall_ms(), WORKER_LONGEST_WAIT_MS, &count) !=
+	if (store_recover(supervisor->store, clock_wall_ms(), WORKER_LONGEST_WAIT_MS, &count) !=
 		STORE_OK) {
 		complain(&supervisor->complained_ms, supervisor->store,
 			"what ended processes had claimed cannot be given back yet");
@@ -955,8 +762,7 @@ recover(struct supervisor *supervisor)
 	if (count > 0)
 		log_message(LOG_LEVEL_WARNING, "worker",
 			"%u events of processes that ended before them are queued again", count);
-	for (unsigned i = 0; i < count && i < supervisor->runners; i++)
-		(void)wake_send(supervisor->config->store, 1);
+	supervisor->claim_at_ms = 0;
 }
 
 static void
@@ -968,7 +774,7 @@ prune(struct supervisor *supervisor)
 	unsigned removed = 0;
 	bool more = false;
 	enum store_result result = store_prune(
-		store_of(supervisor), &retention, clock_wall_ms(), PRUNE_STEP, &removed, &more);
+		supervisor->store, &retention, clock_wall_ms(), PRUNE_STEP, &removed, &more);
 	if (result != STORE_OK && result != STORE_NONE)
 		complain(&supervisor->complained_ms, supervisor->store,
 			"old events cannot be removed");
@@ -997,7 +803,7 @@ static bool
 bury_orphan(struct supervisor *supervisor, const char *endpoint)
 {
 	struct store_lane lane = { endpoint, 1, LEASE_SLACK_MS };
-	struct store_attempt attempt = { .end = "not started", .reason = no_endpoint };
+	struct store_attempt attempt = { .end = "not started", .reason = worker_no_endpoint };
 	struct store_job job;
 	int64_t next_due_ms;
 	store_job_init(&job);
@@ -1007,7 +813,7 @@ bury_orphan(struct supervisor *supervisor, const char *endpoint)
 		attempt.number = job.attempt;
 		attempt.started_ms = clock_wall_ms();
 		buried = store_settle(supervisor->store, job.id, &attempt, STORE_DEAD, 0,
-				 no_endpoint) == STORE_OK;
+				 worker_no_endpoint) == STORE_OK;
 	}
 	store_job_free(&job);
 	return buried;
@@ -1023,7 +829,7 @@ bury_orphans(struct supervisor *supervisor)
 	struct orphan orphan = { supervisor->config, NULL };
 	unsigned count = 0;
 	supervisor->orphans_at_ms = clock_ms() + ORPHAN_MS;
-	if (store_stats(store_of(supervisor), find_orphan, &orphan) != STORE_OK ||
+	if (store_stats(supervisor->store, find_orphan, &orphan) != STORE_OK ||
 		orphan.endpoint == NULL) {
 		free(orphan.endpoint);
 		return;
@@ -1053,7 +859,7 @@ keep_house(struct supervisor *supervisor)
 }
 
 /*
- * The supervisor: the configuration.
+ * The configuration
  */
 
 static void
@@ -1110,6 +916,7 @@ adopt(struct supervisor *supervisor, struct config *fresh)
 	supervisor->orphans_at_ms = clock_ms() + ORPHAN_MS;
 	config_free(old);
 	apply_log(fresh);
+	make_lanes(supervisor);
 	ask_runners(supervisor);
 }
 
@@ -1144,7 +951,7 @@ reload(struct supervisor *supervisor)
 }
 
 /*
- * The supervisor: from start to end.
+ * From start to end
  */
 
 /* Nobody works, nothing was done for a while, and no retry is waited for: with "auto" no request
@@ -1152,22 +959,9 @@ reload(struct supervisor *supervisor)
 static bool
 is_idle(const struct supervisor *supervisor)
 {
-	const struct notes *notes = supervisor->notes;
-	if (supervisor->options->idle_ms <= 0 || atomic_load(&notes->next_due_ms) != INT64_MAX)
-		return false;
-	for (unsigned i = 0; i < RUNNERS_MAX; i++)
-		if (atomic_load(&notes->runners[i].busy))
-			return false;
-	return clock_ms() - atomic_load(&notes->worked_ms) >= supervisor->options->idle_ms;
-}
-
-static bool
-all_done(const struct supervisor *supervisor)
-{
-	for (unsigned i = 0; i < supervisor->runners; i++)
-		if (!supervisor->slots[i].done)
-			return false;
-	return true;
+	return supervisor->options->idle_ms > 0 && supervisor->next_due_ms == INT64_MAX &&
+	       !is_any(supervisor, is_busy) &&
+	       clock_ms() - supervisor->worked_ms >= supervisor->options->idle_ms;
 }
 
 /* Until it is told to stop, there is nothing more to do, or the store is another. */
@@ -1176,21 +970,18 @@ supervise(struct supervisor *supervisor)
 {
 	for (;;) {
 		reap(supervisor);
-		if (told_to_stop || all_done(supervisor) || is_idle(supervisor))
-			return;
 		if (!supervisor->options->once)
 			reload(supervisor);
 		if (supervisor->moved)
 			return;
-		keep_house(supervisor);
 		start_runners(supervisor);
-		int64_t wait_until_ms = clock_ms() + LOOK_MS;
-		for (unsigned i = 0; i < supervisor->runners; i++) {
-			const struct slot *slot = &supervisor->slots[i];
-			if (slot->pid == 0 && !slot->done && slot->start_at_ms < wait_until_ms)
-				wait_until_ms = slot->start_at_ms;
-		}
-		wait_for_signal(wait_until_ms - clock_ms());
+		/* First, since what dead runners had done is not lost. */
+		exchange(supervisor);
+		keep_house(supervisor);
+		if (told_to_stop || supervisor->all_done || supervisor->store_failed ||
+			is_idle(supervisor))
+			return;
+		wait_until(supervisor, next_turn_ms(supervisor));
 	}
 }
 
@@ -1217,7 +1008,7 @@ is_anything_due(struct supervisor *supervisor)
 	struct store_filter filter = {
 		.has_state = true, .state = STORE_QUEUED, .limit = 1000, .oldest_first = true
 	};
-	return store_list(store_of(supervisor), &filter, find_due, &due) == STORE_OK && due.found;
+	return store_list(supervisor->store, &filter, find_due, &due) == STORE_OK && due.found;
 }
 
 /* Open what it runs on. -1: go on; else the exit status, and it was said why. */
@@ -1226,7 +1017,9 @@ take_store(struct supervisor *supervisor)
 {
 	const char *database = supervisor->config->store;
 	find_tally(supervisor);
-	struct store *store = store_of(supervisor);
+	struct store *store = store_new(database);
+	supervisor->store = store;
+	store_expect(store, tally_acknowledged(supervisor->tally));
 	switch (store_ready(store)) {
 	case STORE_OK:
 	case STORE_NONE:
@@ -1252,13 +1045,20 @@ reset(struct supervisor *supervisor)
 {
 	int64_t now = clock_ms();
 	memset(supervisor->slots, 0, sizeof supervisor->slots);
+	for (unsigned i = 0; i < RUNNERS_MAX; i++) {
+		supervisor->slots[i].socket = -1;
+		errand_mail_init(&supervisor->slots[i].mail);
+	}
 	supervisor->runners = wanted_runners(supervisor->options, supervisor->config);
-	supervisor->looked_ms = now;
+	make_lanes(supervisor);
+	supervisor->ending = supervisor->all_done = false;
+	supervisor->tries = 0;
+	supervisor->retry_at_ms = supervisor->claim_at_ms = 0;
+	supervisor->next_due_ms = INT64_MAX;
+	supervisor->worked_ms = supervisor->looked_ms = now;
 	supervisor->recover_at_ms = 0;
 	supervisor->prune_at_ms = now + (supervisor->options->once ? 0 : PRUNE_MS / 10);
 	supervisor->orphans_at_ms = now + (supervisor->options->once ? 0 : ORPHAN_MS);
-	atomic_store(&supervisor->notes->worked_ms, now);
-	atomic_store(&supervisor->notes->next_due_ms, INT64_MAX);
 }
 
 /*
@@ -1276,11 +1076,13 @@ work_store(struct supervisor *supervisor)
 			log_message(LOG_LEVEL_INFO, "worker", "%u runners for %s",
 				supervisor->runners, supervisor->config->store);
 		supervisor->wake = wake_open(supervisor->config->store);
+		if (supervisor->wake < 0)
+			log_message(LOG_LEVEL_WARNING, "worker",
+				"%s-wake: %s: events are noticed a second later",
+				supervisor->config->store, strerror(errno));
 		supervise(supervisor);
 		end_runners(supervisor);
-		if (supervisor->wake >= 0)
-			close(supervisor->wake);
-		supervisor->wake = -1;
+		descriptor_close(&supervisor->wake);
 		recover(supervisor);
 		if (supervisor->moved)
 			break;
@@ -1290,8 +1092,7 @@ work_store(struct supervisor *supervisor)
 		 * was held, and started no worker. So: first no reader, then no lock, and
 		 * then the last look.
 		 */
-		close(supervisor->lock);
-		supervisor->lock = -1;
+		descriptor_close(&supervisor->lock);
 		if (told_to_stop || status != EXIT_SUCCESS ||
 			(supervisor->options->once && rounds == ONCE_ROUNDS) ||
 			!is_anything_due(supervisor))
@@ -1300,10 +1101,9 @@ work_store(struct supervisor *supervisor)
 		if (supervisor->lock >= 0)
 			status = -1; /* else it is another worker's now */
 	}
-	if (supervisor->lock >= 0)
-		close(supervisor->lock);
-	supervisor->lock = -1;
-	store_close(supervisor);
+	descriptor_close(&supervisor->lock);
+	store_free(supervisor->store);
+	supervisor->store = NULL;
 	tally_close(supervisor->tally);
 	supervisor->tally = NULL;
 	return status;
@@ -1359,27 +1159,16 @@ work(struct supervisor *supervisor)
 int
 worker_run(const struct worker_options *options)
 {
-	struct supervisor supervisor = {
-		.options = options, .lock = -1, .wake = -1, .lifeline = { -1, -1 }
-	};
-	int status = EXIT_NO;
+	struct supervisor supervisor = { .options = options, .lock = -1, .wake = -1 };
 	prctl(PR_SET_NAME, "hookcgi-worker");
 	supervisor.config = first_config(options->config);
 	if (supervisor.config == NULL)
 		return EXIT_CONFIG;
-	supervisor.notes = mmap(NULL, sizeof *supervisor.notes, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (supervisor.notes == MAP_FAILED || pipe2(supervisor.lifeline, O_CLOEXEC) != 0) {
-		fprintf(stderr, "hookcgi: the worker cannot start: %s\n", strerror(errno));
-	} else {
-		supervisor_signals();
-		status = work(&supervisor);
-	}
-	for (int i = 0; i < 2; i++)
-		if (supervisor.lifeline[i] >= 0)
-			close(supervisor.lifeline[i]);
-	if (supervisor.notes != MAP_FAILED)
-		munmap(supervisor.notes, sizeof *supervisor.notes);
+	mallopt(M_MMAP_THRESHOLD, HEAP_STEP);
+	mallopt(M_TRIM_THRESHOLD, HEAP_STEP);
+	supervisor_signals();
+	int status = work(&supervisor);
+	free(supervisor.lanes);
 	config_free(supervisor.refused);
 	config_free(supervisor.config);
 	return status;

@@ -30,14 +30,4 @@ struct worker_options {
  */
 int worker_run(const struct worker_options *options);
 
-/*
- * Milliseconds to wait before the attempt after `failed` failed ones (1: one has failed): backoff_ms,
- * doubled for each, with a quarter of jitter either way by random (0 to UINT32_MAX). Never more
- * than WORKER_LONGEST_WAIT_MS, jitter included: store_recover() takes a later time for a clock
- * that was set back.
- */
-int64_t worker_backoff_ms(int64_t backoff_ms, unsigned failed, uint32_t random);
-
-#define WORKER_LONGEST_WAIT_MS ((int64_t)12 * 3600 * 1000)
-
 #endif

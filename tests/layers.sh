@@ -13,8 +13,8 @@ provider_handshake provider_subscription provider_signed provider_compile safety
 store store_vfs store_turn store_owner store_sqlite store_sql store_file store_transaction
 store_lease store_open store_put store_run store_recover store_ledger store_prune
 tally wake intake envelope learn
-key signature sign_body sign handshake run runner attempt handler http http_exchange responder listen
-service receive worker
+key signature sign_body sign handshake run runner attempt errand handler http http_exchange responder listen
+service receive worker_runner worker
 endpoint curl cli cli_ledger
 cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_explain cli_get cli_subscribe
 cli_list cli_show cli_replay cli_refused cli_stats cli_prune

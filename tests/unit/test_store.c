@@ -1669,9 +1669,14 @@ settle_and_claim(struct store *store, int64_t id, enum store_state state,
 	enum store_result *settled, struct store_job *job, int64_t *next_due_ms)
 {
 	struct store_lane lane = { "orders", 1, HOUR_MS };
-	struct store_settlement settlement = { id, &good_attempt, state, 0, NULL, STORE_OK };
+	const struct store_lanes lanes = { &lane, 1, true };
+	struct store_settlement settlement = { id, &good_attempt, state, 0, NULL, NULL, STORE_OK };
+	struct store_claim claim = { NULL, *job };
+	size_t claimed;
 	enum store_result result = store_settle_and_claim(
-		store, &settlement, &lane, 1, true, clock_wall_ms(), job, next_due_ms);
+		store, &settlement, 1, &lanes, clock_wall_ms(), &claim, 1, &claimed, next_due_ms);
+	assert_int_equal(claimed, claim.job.id != 0);
+	*job = claim.job;
 	*settled = settlement.result;
 	return result;
 }
@@ -1710,8 +1715,7 @@ a_result_and_the_next_claim_are_one_transaction(void **state)
 	assert_contains(store_reason(store), "attempt 1 of event 2");
 	assert_int_equal(job.id, 3);
 	/* Nothing more is due: settled all the same. */
-	assert_int_equal(
-		settle_and_claim(store, 3, STORE_DONE, &settled, &job, &next_due_ms), STORE_NONE);
+	assert_ok(store, settle_and_claim(store, 3, STORE_DONE, &settled, &job, &next_due_ms));
 	assert_int_equal(settled, STORE_OK);
 	assert_int_equal(next_due_ms, INT64_MAX);
 	assert_int_equal(job.id, 0);
@@ -1811,7 +1815,8 @@ results_and_events_share_a_transaction(void **state)
 	assert_ok(store, store_put(store, first, 3, deadline()));
 	for (int i = 0; i < 4; i++)
 		settlements[i] = (struct store_settlement){ i + 1, &good_attempt,
-			i == 1 ? STORE_DEAD : STORE_DONE, 0, i == 1 ? "no" : NULL, STORE_FAILED };
+			i == 1 ? STORE_DEAD : STORE_DONE, 0, i == 1 ? "no" : NULL, NULL,
+			STORE_FAILED };
 	/* All or nothing. */
 	raw("CREATE TRIGGER boom BEFORE INSERT ON body WHEN NEW.event = 4"
 	    " BEGIN SELECT RAISE(ABORT, 'boom'); END");

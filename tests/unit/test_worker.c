@@ -32,6 +32,7 @@
 #include "tally.h"
 #include "wake.h"
 #include "worker.h"
+#include "worker_runner.h"
 
 #define PATIENCE_MS 30000 /* that only a broken program needs */
 #define HOUR_MS ((int64_t)3600 * 1000)
