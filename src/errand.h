@@ -16,8 +16,8 @@
 enum errand_kind {
 	ERRAND_NONE,     /* nothing came */
 	ERRAND_GONE,     /* the other side has ended */
-	ERRAND_JOB,      /* to the runner: run this event */
-	ERRAND_RECORDED, /* its result is on disk */
+	ERRAND_JOB,      /* to the runner: run this event; and its last result is on disk */
+	ERRAND_RECORDED, /* its last result is on disk, and there is nothing to run */
 	ERRAND_GIVEN_UP, /* its result cannot be recorded: the event will be run again */
 	ERRAND_CUT,      /* its handler is ended, since the worker has to stop */
 	ERRAND_RESULT,   /* to the supervisor: how the attempt went */

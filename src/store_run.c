@@ -14,7 +14,7 @@
 #include "clock.h"
 #include "log.h"
 
-#define SETTLE_WAIT_MS 10000 /* a handler has run, or is about to */
+#define SETTLE_WAIT_MS 10000 /* a handler has run */
 #define BURY_MAX 10          /* damaged events that one claim makes dead */
 #define LOADED_MAX (1 << 20) /* bytes of bodies, after which one transaction claims no more */
 
@@ -235,7 +235,7 @@ store_settle_and_claim(struct store *store, struct store_settlement *settlements
 	int64_t *next_due_ms_out)
 {
 	struct wanted wanted = { lanes->lanes, lanes->count, lanes->retries_first, now };
-	int64_t deadline_ms = clock_ms() + SETTLE_WAIT_MS;
+	int64_t deadline_ms = clock_ms() + WAIT_MS;
 	struct candidate candidate;
 	*claimed_out = 0;
 	*next_due_ms_out = INT64_MAX;

@@ -311,11 +311,17 @@ start_runners(struct supervisor *supervisor)
 	}
 }
 
-/* May it be given an event? */
+/* May it be given an event, when it has none? */
+static bool
+takes_events(const struct slot *slot)
+{
+	return slot->socket >= 0 && !slot->asked && !slot->left_behind;
+}
+
 static bool
 is_free(const struct slot *slot)
 {
-	return slot->socket >= 0 && !slot->asked && !slot->left_behind && slot->event == 0;
+	return takes_events(slot) && slot->event == 0;
 }
 
 static bool
@@ -405,10 +411,20 @@ lost_in_a_row(struct supervisor *supervisor, const struct store_job *job)
 	return lost;
 }
 
-/* A runner that cannot be given its event would have it for ever: with its end it is given back. */
+static void
+forget_result(struct slot *slot)
+{
+	buf_free(&slot->mail);
+	slot->has_result = false;
+	slot->event = 0;
+}
+
+/* A job also says that the last result is recorded. A runner that cannot be given its event would have it for
+ * ever: with its end it is given back. */
 static void
 hand_over(struct supervisor *supervisor, struct slot *slot, const struct store_job *job)
 {
+	forget_result(slot);
 	slot->event = job->id;
 	slot->attempt = job->attempt;
 	slot->cut = false;
@@ -420,15 +436,15 @@ hand_over(struct supervisor *supervisor, struct slot *slot, const struct store_j
 	kill(slot->pid, SIGKILL);
 }
 
-/* It was recorded, or never will be. */
+/* It was recorded, or never will be; unless a job has said so. */
 static void
 answer(struct slot *slot, enum errand_kind kind)
 {
+	if (!slot->has_result)
+		return;
 	if (slot->socket >= 0)
 		(void)errand_send(slot->socket, kind); /* one that has ended is reaped */
-	buf_free(&slot->mail);
-	slot->has_result = false;
-	slot->event = 0;
+	forget_result(slot);
 	release(slot);
 }
 
@@ -459,20 +475,19 @@ gather_results(struct supervisor *supervisor, struct exchange *exchange)
 }
 
 /* For all who have nothing to do, or will have nothing when their result is recorded. Not before what dead
- * processes had is given back: it has its place in the order. */
+ * processes had is given back: it has its place in the order. Nor with results that were not recorded with
+ * claims: it may be an event that cannot be read. */
 static void
 gather_claims(struct supervisor *supervisor, struct exchange *exchange)
 {
 	int64_t now = clock_ms();
 	bool is_time = now >= supervisor->claim_at_ms || exchange->settlement_count > 0;
-	if (supervisor->ending || now >= supervisor->recover_at_ms || !is_time)
+	bool failed = supervisor->retry_at_ms != 0 && exchange->settlement_count > 0;
+	if (supervisor->ending || now >= supervisor->recover_at_ms || !is_time || failed)
 		return;
 	for (unsigned i = 0; i < supervisor->runners; i++) {
 		struct slot *slot = &supervisor->slots[i];
-		struct slot after = *slot;
-		if (slot->has_result)
-			after.event = 0;
-		if (!is_free(&after))
+		if (!is_free(slot) && !(takes_events(slot) && slot->has_result))
 			continue;
 		struct store_claim *claim = &exchange->claims[exchange->claim_count];
 		claim->owner = slot->owner;
@@ -495,7 +510,6 @@ note_settled(struct supervisor *supervisor, const struct exchange *exchange)
 		if (settlement->state == STORE_QUEUED &&
 			settlement->due_ms < supervisor->next_due_ms)
 			supervisor->next_due_ms = settlement->due_ms;
-		answer(exchange->settled[i], ERRAND_RECORDED);
 	}
 }
 
@@ -565,6 +579,8 @@ exchange(struct supervisor *supervisor)
 	note_settled(supervisor, &now);
 	for (size_t i = 0; i < now.claimed; i++)
 		hand_over(supervisor, now.claiming[i], &now.claims[i].job);
+	for (size_t i = 0; i < now.settlement_count; i++)
+		answer(now.settled[i], ERRAND_RECORDED);
 	for (size_t i = 0; i < now.claimed; i++)
 		store_job_free(&now.claims[i].job);
 	if (now.claimed % 2 == 1)
@@ -750,6 +766,7 @@ recover(struct supervisor *supervisor)
 {
 	unsigned count = 0;
 	supervisor->recover_at_ms = clock_ms() + RECOVER_MS;
+	supervisor->claim_at_ms = 0;
 	look_for_loss(supervisor);
 	if (store_recover(supervisor->store, clock_wall_ms(), WORKER_LONGEST_WAIT_MS, &count) !=
 		STORE_OK) {
@@ -762,7 +779,6 @@ recover(struct supervisor *supervisor)
 	if (count > 0)
 		log_message(LOG_LEVEL_WARNING, "worker",
 			"%u events of processes that ended before them are queued again", count);
-	supervisor->claim_at_ms = 0;
 }
 
 static void

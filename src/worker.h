@@ -1,8 +1,8 @@
 /* worker.h - runs queued events: a supervisor and its single-threaded runner processes
  *
- * Each runner: claim, run, settle, in a straight line; what it does not find due it
- * waits for. The supervisor keeps so many runners alive, gives back what dead ones
- * had claimed, prunes, and reloads the configuration. One worker for a store: wake_lock().
+ * The supervisor claims events, hands each to a runner, and records how it went; a runner does nothing but run
+ * one handler after the other. The supervisor keeps so many runners alive, gives back what dead ones
+ * had, prunes, and reloads the configuration. One worker for a store: wake_lock().
  */
 #ifndef HOOKCGI_WORKER_H
 #define HOOKCGI_WORKER_H

@@ -43,6 +43,7 @@ struct runner {
 	int socket;
 	struct buf mail;   /* the event that it has */
 	struct buf answer; /* what comes meanwhile */
+	bool has_next;     /* and that is the next event */
 	bool left_behind;
 };
 
@@ -316,18 +317,42 @@ report(struct runner *runner, const struct work *work)
 	bool sent = errand_send_result(runner->socket, &settlement, runner->left_behind);
 	while (sent && !answered) {
 		switch (errand_receive(runner->socket, true, &runner->answer)) {
+		case ERRAND_JOB: runner->has_next = true; /* fall through */
 		case ERRAND_RECORDED: answered = true; break;
 		case ERRAND_GIVEN_UP: return false;
 		case ERRAND_CUT:
 		case ERRAND_NONE: break;
 		case ERRAND_GONE:
-		case ERRAND_JOB:
 		case ERRAND_RESULT: sent = false; break;
 		}
 	}
 	if (answered || record_alone(runner, &settlement))
 		log_attempt(work);
 	return answered && !runner->left_behind;
+}
+
+/* The next event, in the mail. false: there will be none. */
+static bool
+await(struct runner *runner)
+{
+	if (runner->has_next) {
+		const struct buf last = runner->mail;
+		runner->mail = runner->answer;
+		runner->answer = last;
+		runner->has_next = false;
+		return true;
+	}
+	for (;;) {
+		switch (errand_receive(runner->socket, true, &runner->mail)) {
+		case ERRAND_JOB: return true;
+		case ERRAND_CUT:
+		case ERRAND_RECORDED:
+		case ERRAND_GIVEN_UP:
+		case ERRAND_NONE: break;
+		case ERRAND_GONE:
+		case ERRAND_RESULT: return false;
+		}
+	}
 }
 
 /* false: this process is to end. */
@@ -366,16 +391,7 @@ worker_runner_main(const struct config *config, const struct tally *tally, int s
 	runner_signals(); /* before the first handler, see run.h */
 	errand_mail_init(&runner.mail);
 	errand_mail_init(&runner.answer);
-	while (go_on) {
-		switch (errand_receive(socket, true, &runner.mail)) {
-		case ERRAND_JOB: go_on = handle(&runner); break;
-		case ERRAND_CUT:
-		case ERRAND_RECORDED:
-		case ERRAND_GIVEN_UP:
-		case ERRAND_NONE: break;
-		case ERRAND_GONE:
-		case ERRAND_RESULT: go_on = false; break;
-		}
-	}
+	while (go_on && await(&runner))
+		go_on = handle(&runner);
 	_exit(runner.left_behind ? WORKER_RUNNER_AGAIN : WORKER_RUNNER_DONE);
 }
