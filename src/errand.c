@@ -66,7 +66,8 @@ send_head(int socket, const struct head *head, const struct iovec *parts, int co
 	struct msghdr message = { .msg_iov = all, .msg_iovlen = 1 + (size_t)count };
 	ssize_t n;
 
-	memcpy(all + 1, parts, (size_t)count * sizeof *parts);
+	for (int i = 0; i < count; i++)
+		all[1 + i] = parts[i];
 	if (file >= 0) {
 		message.msg_control = control;
 		message.msg_controllen = sizeof control;

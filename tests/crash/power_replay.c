@@ -47,7 +47,7 @@
 #include "clock.h"
 #include "store.h"
 #include "tally.h"
-#include "worker.h"
+#include "worker_runner.h"
 
 #define JOBS 2
 #define BLOCK 64        /* places in a row that one process takes */

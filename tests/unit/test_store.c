@@ -32,6 +32,7 @@
 #include "crypto.h"
 #include "scratch.h"
 #include "store.h"
+#include "store_owner.h"
 
 #define PATIENCE_MS 60000 /* a limit that only a broken program reaches */
 #define HOUR_MS ((int64_t)3600 * 1000)
@@ -1735,6 +1736,153 @@ a_result_and_the_next_claim_are_one_transaction(void **state)
 	store_free(store);
 }
 
+/* Until its end of the pipe is closed it lives, and says first how it names itself. */
+static pid_t
+fork_owner(const int talk[2], const int life[2], char name[OWNER_MAX])
+{
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct owner self = { .pid = 0 };
+		char text[OWNER_MAX] = "";
+		snprintf(text, sizeof text, "%s", owner_of_this_process(&self));
+		close(life[1]);
+		_exit(write(talk[1], text, sizeof text) != sizeof text ||
+			read(life[0], text, 1) != 0);
+	}
+	assert_int_equal(read(talk[0], name, OWNER_MAX), OWNER_MAX);
+	return child;
+}
+
+static void
+results_and_claims_of_several_owners_are_one_transaction(void **state)
+{
+	struct store *store = watched_store();
+	struct store_lane lane = { "orders", 3, HOUR_MS };
+	const struct store_lanes lanes = { &lane, 1, false };
+	struct owner self = { .pid = 0 };
+	char names[2][OWNER_MAX], named[OWNER_MAX];
+	struct store_claim claims[4];
+	int talk[2], life[2], status;
+	int64_t next_due_ms;
+	unsigned given;
+	size_t claimed;
+	pid_t child;
+	(void)state;
+	assert_int_equal(pipe(talk), 0);
+	assert_int_equal(pipe(life), 0);
+	child = fork_owner(talk, life, names[0]);
+	owner_of_child(&self, child, named);
+	assert_string_equal(named, names[0]);
+	snprintf(names[1], OWNER_MAX, "%s", owner_of_this_process(&self));
+	for (int i = 0; i < 4; i++) {
+		store_job_init(&claims[i].job);
+		claims[i].owner = names[i % 2];
+	}
+	put_new(store, "orders", "a");
+	put_new(store, "orders", "b");
+	put_new(store, "orders", "c");
+	put_new(store, "orders", "d");
+	watch();
+	assert_ok(store, store_settle_and_claim(store, NULL, 0, &lanes, clock_wall_ms(), claims, 4,
+				 &claimed, &next_due_ms));
+	assert_int_equal(watched.commits, 1);
+	assert_int_equal(claimed, 3); /* the lane's concurrency */
+	assert_int_equal(next_due_ms, INT64_MAX);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(claims[i].job.id, i < 3 ? i + 1 : 0);
+	/* Only its owner's name settles an event; another one's room is given away. */
+	struct store_settlement settlements[] = {
+		{ 1, &good_attempt, STORE_DONE, 0, NULL, NULL, STORE_FAILED },
+		{ 2, &good_attempt, STORE_DONE, 0, NULL, names[1], STORE_FAILED },
+	};
+	watch();
+	assert_ok(store, store_settle_and_claim(store, settlements, 2, &lanes, clock_wall_ms(),
+				 claims, 1, &claimed, &next_due_ms));
+	assert_int_equal(watched.commits, 1);
+	assert_int_equal(settlements[0].result, STORE_NONE);
+	assert_int_equal(settlements[1].result, STORE_OK);
+	assert_int_equal(claimed, 1);
+	assert_int_equal(claims[0].job.id, 4);
+	/* With its owner's end it is given back, and not before. */
+	assert_ok(store, store_recover(store, clock_wall_ms(), HOUR_MS, &given));
+	assert_int_equal(given, 0);
+	close(life[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_ok(store, store_recover(store, clock_wall_ms(), HOUR_MS, &given));
+	assert_int_equal(given, 3);
+	assert_state(store, 1, STORE_QUEUED);
+	assert_state(store, 2, STORE_DONE);
+	assert_counts_are_exact();
+	for (int i = 0; i < 4; i++)
+		store_job_free(&claims[i].job);
+	close(talk[0]);
+	close(talk[1]);
+	close(life[0]);
+	store_free(store);
+}
+
+static void
+claims_of_large_bodies_end_a_transaction(void **state)
+{
+	struct store *store = watched_store();
+	struct store_lane lane = { "orders", 8, HOUR_MS };
+	const struct store_lanes lanes = { &lane, 1, false };
+	struct store_claim claims[4];
+	int64_t next_due_ms, now = clock_wall_ms();
+	size_t claimed;
+	(void)state;
+	put_new(store, "orders", "a");
+	put_new(store, "orders", "b");
+	put_new(store, "orders", "c");
+	raw("UPDATE body SET body = zeroblob(2000000)");
+	raw("UPDATE detail SET body_len = 2000000, digest = "
+	    "x'13aea96040f2133033d103008d5d96cfe98b3361f7202d77bea97b2424a7a6cd'");
+	for (int i = 0; i < 4; i++) {
+		claims[i].owner = NULL;
+		store_job_init(&claims[i].job);
+	}
+	assert_ok(store, store_settle_and_claim(
+				 store, NULL, 0, &lanes, now, claims, 4, &claimed, &next_due_ms));
+	assert_int_equal(claimed, 1);
+	assert_int_equal(next_due_ms, now); /* there may be more */
+	assert_ok(store, store_settle_and_claim(store, NULL, 0, &lanes, now, claims + 1, 1,
+				 &claimed, &next_due_ms));
+	assert_int_equal(claimed, 1);
+	assert_int_equal(claims[1].job.id, 2);
+	for (int i = 0; i < 4; i++)
+		store_job_free(&claims[i].job);
+	store_free(store);
+}
+
+static void
+a_store_goes_on_after_it_was_disconnected(void **state)
+{
+	struct store *store = watched_store();
+	struct store_job job;
+	int status;
+	(void)state;
+	store_job_init(&job);
+	put_new(store, "orders", "a");
+	put_new(store, "orders", "b");
+	assert_int_equal(claim(store, &job), 1);
+	store_disconnect(store);
+	store_disconnect(store);
+	/* A child has a store of its own. */
+	pid_t child = fork();
+	if (child == 0) {
+		struct store *own = store_new(database);
+		_exit(store_replay(own, 2, clock_wall_ms()) != STORE_OK);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_ok(store, settle(store, 1, 1, STORE_DONE, 0, NULL));
+	assert_int_equal(claim(store, &job), 2);
+	store_job_free(&job);
+	store_free(store);
+}
+
 /* A disk on which the log cannot be synced while sync_fails is set. */
 static sqlite3_vfs failing_vfs;
 static sqlite3_io_methods failing_methods;
@@ -2454,6 +2602,9 @@ main(void)
 		TEST(many_damaged_bodies_do_not_keep_the_others_waiting),
 		TEST(a_look_for_what_is_due_takes_no_lock),
 		TEST(a_result_and_the_next_claim_are_one_transaction),
+		TEST(results_and_claims_of_several_owners_are_one_transaction),
+		TEST(claims_of_large_bodies_end_a_transaction),
+		TEST(a_store_goes_on_after_it_was_disconnected),
 		TEST(a_claim_whose_commit_failed_is_given_back),
 		TEST(results_and_events_share_a_transaction),
 		TEST(what_a_killed_process_had_is_given_back),

@@ -567,6 +567,34 @@ handler_is_given_the_event_and_no_descriptor_of_ours(void **state)
 }
 
 static void
+large_body_reaches_the_handler_whole(void **state)
+{
+	static const size_t len = 1000000; /* two are too many for one claim */
+	char *body = malloc(len + 1);
+	int64_t ids[3];
+	char key[24];
+
+	(void)state;
+	assert_non_null(body);
+	memset(body, 'x', len);
+	body[0] = body[len - 1] = '"';
+	body[len] = '\0';
+	handler("orders.sh", "wc -c >$D/len.$HOOK_KEY; cat /dev/zero | head -c 100000");
+	configure(ENDPOINT("orders", "concurrency = 3"));
+	for (int i = 0; i < 3; i++) {
+		snprintf(key, sizeof key, "k%d", i);
+		ids[i] = put("orders", key, "order", body);
+	}
+	free(body);
+	assert_int_equal(work_once(), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(look(ids[i]).state, STORE_DONE);
+		snprintf(key, sizeof key, "len.k%d", i);
+		assert_int_equal(strtol(read_text(key), NULL, 10), len);
+	}
+}
+
+static void
 failing_handler_is_run_again_and_then_done(void **state)
 {
 	int64_t id;
@@ -949,6 +977,35 @@ result_that_cannot_be_recorded_is_not_forgotten(void **state)
 }
 
 static void
+runner_records_alone_what_a_killed_worker_could_not(void **state)
+{
+	int64_t id;
+	pid_t worker, runner;
+	sqlite3 *other = NULL;
+
+	(void)state;
+	handler("orders.sh", HELD);
+	configure(ENDPOINT("orders", ""));
+	id = queue("orders", "k");
+	worker = start_service();
+	runner = pid_in("runner");
+	assert_int_equal(sqlite3_open(database, &other), SQLITE_OK);
+	sqlite3_busy_timeout(other, PATIENCE_MS);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	let_go();
+	wait_until(log_says, "an attempt cannot be recorded", "the worker has the result");
+	assert_int_equal(kill(worker, SIGKILL), 0);
+	wait_until(has_ended, &worker, "killed");
+	workers[0] = 0;
+	assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+	wait_until(is_gone, &runner, "the runner ends");
+	assert_int_equal(look(id).state, STORE_DONE);
+	assert_attempts(id, "1:exit 0;");
+	assert_string_equal(read_text("ran"), "1\nended\n");
+}
+
+static void
 worker_that_is_waited_for_gives_up_to_record(void **state)
 {
 	char aside[160];
@@ -1150,6 +1207,7 @@ main(void)
 		TEST(events_run_in_order_one_at_a_time),
 		TEST(concurrency_runs_so_many_at_once),
 		TEST(handler_is_given_the_event_and_no_descriptor_of_ours),
+		TEST(large_body_reaches_the_handler_whole),
 		TEST(failing_handler_is_run_again_and_then_done),
 		TEST(once_leaves_retries_to_their_time),
 		TEST(exit_100_is_dead_at_once),
@@ -1168,6 +1226,7 @@ main(void)
 		TEST(term_lets_the_running_handler_finish),
 		TEST(handler_that_outlasts_the_stop_time_is_ended_and_run_again),
 		TEST(result_that_cannot_be_recorded_is_not_forgotten),
+		TEST(runner_records_alone_what_a_killed_worker_could_not),
 		TEST(worker_that_is_waited_for_gives_up_to_record),
 		TEST(what_is_missing_is_said_once),
 		TEST(damaged_numbers_are_mended_and_said),
