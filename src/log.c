@@ -145,6 +145,14 @@ log_open(const char *target, bool json, char reason_out[256])
 }
 
 void
+log_close(void)
+{
+	char reason[256];
+	(void)log_open("stderr", current.json, reason);
+	closelog(); /* the C library's own descriptor */
+}
+
+void
 log_set_sink(log_sink *sink, void *context)
 {
 	thread_sink = sink;

@@ -68,6 +68,12 @@ typedef void log_sink(void *context, const char *line, size_t len);
 bool log_open(const char *target, bool json, char reason_out[256]);
 
 /*
+ * Let go of what is open; lines go to descriptor 2. For a child, before it closes all descriptors: what is opened
+ * later under the same number would else be taken for the log, be written to and be closed.
+ */
+void log_close(void);
+
+/*
  * While set (per thread), lines for "stderr" go to sink instead of descriptor
  * 2: the FastCGI error stream of the request at hand. NULL ends it.
  */

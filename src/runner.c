@@ -327,6 +327,7 @@ detached_main(const char *argument)
 		signal(signal_number, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	log_close();
 	run_close_descriptors(STDERR_FILENO + 1);
 	standard_close();
 	_exit(detached(argument));
@@ -351,6 +352,7 @@ nursery_settle(int link)
 	prctl(PR_SET_NAME, "hookcgi-nursery");
 	if (link != kept && dup3(link, kept, O_CLOEXEC) < 0)
 		_exit(1);
+	log_close();
 	run_close_descriptors(kept + 1);
 	standard_close();
 	/* A job of 2 MiB must not leave its pages in a runner: fixed thresholds

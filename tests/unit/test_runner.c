@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "run.h"
 #include "runner.h"
 
@@ -806,6 +807,64 @@ run_without_start_is_refused(void **state)
 	assert_true(runner_start());
 }
 
+/* As the worker does: its own log, then a file of which it says something there. */
+static int
+log_and_open(const char *folder)
+{
+	char path[PATH_MAX], reason[256];
+	int fd;
+
+	snprintf(path, sizeof path, "file:%s/log.own", folder);
+	if (!log_open(path, false, reason))
+		return 1;
+	snprintf(path, sizeof path, "%s/data", folder);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	log_message(LOG_LEVEL_INFO, "detached", "says something");
+	if (fd < 0 || write(fd, "data", 4) != 4)
+		return 1;
+	snprintf(path, sizeof path, "%s/said", folder);
+	return mkdir(path, 0700);
+}
+
+static off_t
+size_of(const char *name)
+{
+	char path[PATH_MAX];
+	struct stat status;
+
+	snprintf(path, sizeof path, "%s/%s", scratch, name);
+	return stat(path, &status) == 0 ? status.st_size : -1;
+}
+
+static void
+detached_process_takes_no_file_for_the_log_of_its_parent(void **state)
+{
+	char path[PATH_MAX], reason[256];
+	int i, spare = fcntl(3, F_DUPFD_CLOEXEC, 10); /* of whoever started us, or none */
+
+	(void)state;
+	runner_stop();
+	close(3); /* the first number that a child gives again */
+	snprintf(path, sizeof path, "file:%s/log.parent", scratch);
+	assert_true(log_open(path, false, reason));
+	runner_set_detached(log_and_open);
+	assert_true(runner_detach(scratch));
+	for (i = 0; i < 1000 && size_of("said") < 0; i++)
+		poll(NULL, 0, 10);
+	assert_true(log_open("stderr", false, reason));
+	if (spare >= 0) {
+		dup2(spare, 3);
+		close(spare);
+	}
+	assert_true(size_of("said") >= 0);
+	assert_int_equal(size_of("data"), 4);
+	assert_int_equal(size_of("log.parent"), 0);
+	assert_true(size_of("log.own") > 0);
+	snprintf(path, sizeof path, "%s/said", scratch);
+	rmdir(path);
+	assert_true(runner_start());
+}
+
 static int
 group_setup(void **state)
 {
@@ -826,7 +885,8 @@ group_setup(void **state)
 static int
 group_teardown(void **state)
 {
-	static const char *const names[] = { "endpoint-file", "started", "runner", "go", "done" };
+	static const char *const names[] = { "endpoint-file", "started", "runner", "go", "done",
+		"data", "log.own", "log.parent" };
 	char path[PATH_MAX];
 	size_t i;
 
@@ -868,6 +928,7 @@ main(void)
 		cmocka_unit_test(running_handler_ends_in_its_own_time_when_the_endpoint_is_killed),
 		cmocka_unit_test(death_of_the_nursery_is_reported_and_idle_runners_still_work),
 		cmocka_unit_test(run_without_start_is_refused),
+		cmocka_unit_test(detached_process_takes_no_file_for_the_log_of_its_parent),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
