@@ -316,9 +316,13 @@ report(struct runner *runner, const struct work *work)
 	bool answered = false;
 	bool sent = errand_send_result(runner->socket, &settlement, runner->left_behind);
 	while (sent && !answered) {
-		switch (errand_receive(runner->socket, true, &runner->answer)) {
-		case ERRAND_JOB: runner->has_next = true; /* fall through */
-		case ERRAND_RECORDED: answered = true; break;
+		enum errand_kind kind = errand_receive(runner->socket, true, &runner->answer);
+		switch (kind) {
+		case ERRAND_JOB:
+		case ERRAND_RECORDED:
+			answered = true;
+			runner->has_next = kind == ERRAND_JOB;
+			break;
 		case ERRAND_GIVEN_UP: return false;
 		case ERRAND_CUT:
 		case ERRAND_NONE: break;
