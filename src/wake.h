@@ -1,6 +1,6 @@
 /* wake.h - is a worker there, and: there is something to do
  *
- * One byte into a FIFO beside the database (DATABASE-wake) wakes one runner. It is a
+ * A byte into a FIFO beside the database (DATABASE-wake) wakes the worker. It is a
  * hint: the due time in the store is the truth. A worker holds a lock on DATABASE-worker, so
  * there is one for a database on this machine.
  * What root makes belongs to the owner of the database.
@@ -10,7 +10,8 @@
 
 #include <stdbool.h>
 
-/* Wake so many runners. false: no worker listens. Never blocks and raises no SIGPIPE. A full
+/* Say that there is something for so many runners: a byte for each, of which the worker needs only
+ * one. false: no worker listens. Never blocks and raises no SIGPIPE. A full
  * FIFO, which nobody reads just now, has a listener. */
 bool wake_send(const char *database, unsigned runners);
 

@@ -986,6 +986,8 @@ supervise(struct supervisor *supervisor)
 {
 	for (;;) {
 		reap(supervisor);
+		if (told_to_stop)
+			return;
 		if (!supervisor->options->once)
 			reload(supervisor);
 		if (supervisor->moved)
@@ -994,8 +996,7 @@ supervise(struct supervisor *supervisor)
 		/* First, since what dead runners had done is not lost. */
 		exchange(supervisor);
 		keep_house(supervisor);
-		if (told_to_stop || supervisor->all_done || supervisor->store_failed ||
-			is_idle(supervisor))
+		if (supervisor->all_done || supervisor->store_failed || is_idle(supervisor))
 			return;
 		wait_until(supervisor, next_turn_ms(supervisor));
 	}
