@@ -569,6 +569,48 @@ a_digest_in_the_query_is_signed_with_the_url(void **state)
 	provider_free(provider);
 }
 
+/* A message says what its sender likes: its text, behind the URL in what is signed, could be a
+ * query that vouches for another body. */
+static void
+no_form_becomes_a_query(void **state)
+{
+	static const char signature[] =
+		S("46486366b592431359cf59572dd0fbdfbe592382b449f835f08fedb38abf45c7");
+	static const struct {
+		const char *uri, *type, *body;
+		enum signature_result expected;
+	} rows[] = {
+		{ "REQUEST_URI=/h?t=1", "CONTENT_TYPE=application/x-www-form-urlencoded",
+			"From=2&AccountSid=1&Body=%26d%3D" DIGEST "%26z%3D", SIGNATURE_VALID },
+		{ "REQUEST_URI=/h?t=1AccountSid1Body&d=" DIGEST "&z=From2",
+			"CONTENT_TYPE=application/json", "{}", SIGNATURE_MISSING },
+	};
+	const struct provider_scheme_options variant = { .label = "json",
+		.signs = LIST("{url}"),
+		.requires = LIST("{query:d}={bodyhash:sha256:hex}") };
+	const struct config_secret secret = secret_of("secret", NULL);
+	struct provider *provider = compile(
+		(struct provider_options){ .main = { HMAC, .signs = LIST("{url}{sorted_form}") },
+			.variants = &variant,
+			.variant_count = 1 });
+	struct verifier *verifier = verifier_of(provider, &secret, 1);
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct signature_report report;
+		struct message message;
+		message_init(&message,
+			(char *const *)(uintptr_t)TEXTS(signature, rows[i].uri, rows[i].type),
+			slice_of(rows[i].body));
+		message.url_override = "https://me.example/h?t=1";
+		assert_int_equal(
+			signature_verify(verifier, &message, NOW_MS, &report), rows[i].expected);
+		message_free(&message);
+	}
+	verifier_free(verifier);
+	provider_free(provider);
+}
+
 static void
 what_is_signed_may_be_made_of_the_request_in_many_ways(void **state)
 {
@@ -709,6 +751,7 @@ main(void)
 		cmocka_unit_test(items_are_bounded),
 		cmocka_unit_test(fields_that_are_signed_are_found_in_one_way_only),
 		cmocka_unit_test(a_digest_in_the_query_is_signed_with_the_url),
+		cmocka_unit_test(no_form_becomes_a_query),
 		cmocka_unit_test(what_is_signed_may_be_made_of_the_request_in_many_ways),
 		cmocka_unit_test(a_secret_need_fit_one_scheme_only),
 	};
