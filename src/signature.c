@@ -638,31 +638,23 @@ borders_are_clear(const struct check *check)
 }
 
 /* Is the field that this part of what is signed refers to found in one way only? A part that is
- * no field of the body is. */
+ * no field of the body is, and one that is not there. */
 static bool
 field_is_plain(struct message *message, const struct template_part *part)
 {
-	struct slice name = { part->text, part->text_len };
+	struct slice path = { part->text, part->text_len };
 	const struct leaves *leaves;
 	struct leaf leaf;
-	struct buf path;
-	bool plain = true;
 
-	if (part->kind != TEMPLATE_BODY_FIELD && part->kind != TEMPLATE_ITEM)
-		return true;
-	buf_init(&path, message->item.len + part->text_len + 2);
 	if (part->kind == TEMPLATE_ITEM) {
 		leaves = message_leaves(message);
-		plain = buf_append_slice(&path, message->item) && buf_append_char(&path, '.') &&
-			buf_append_slice(&path, name);
-	} else {
-		leaves = message_leaves_under(message, template_first_name(part->text));
-		plain = buf_append_slice(&path, name);
+		return leaves == NULL || !leaves_find_in(leaves, message->item, path, &leaf) ||
+		       leaves_is_plain_in(leaves, message->item, path);
 	}
-	if (plain && leaves != NULL && leaves_find(leaves, buf_slice(&path), &leaf))
-		plain = leaves_is_plain(leaves, buf_slice(&path));
-	buf_free(&path);
-	return plain;
+	if (part->kind != TEMPLATE_BODY_FIELD)
+		return true;
+	leaves = message_leaves_under(message, template_first_name(part->text));
+	return leaves == NULL || !leaves_find(leaves, path, &leaf) || leaves_is_plain(leaves, path);
 }
 
 static bool
@@ -1241,28 +1233,28 @@ check_scheme(const struct asked *asked, size_t scheme, size_t *secret_out)
 static enum signature_result
 check_each(const struct asked *asked, size_t scheme, size_t *secret_out)
 {
-	const char *each = asked->verifier->provider->schemes[scheme].each;
-	const struct leaves *leaves = message_leaves(asked->message);
+	struct slice each = slice_of(asked->verifier->provider->schemes[scheme].each);
+	struct message *message = asked->message;
+	const struct leaves *leaves = message_leaves(message);
 	enum signature_result result = SIGNATURE_MISSING;
-	char path[512];
-	size_t count;
+	uint32_t element;
+	size_t count = 0;
 
-	forget(asked->message);
-	if (leaves == NULL || !leaves_count(leaves, slice_of(each), &count) || count == 0)
+	forget(message);
+	element = leaves != NULL ? leaves_first_element(leaves, each, &count) : 0;
+	if (element == 0)
 		return SIGNATURE_MISSING;
-	if (repeats_a_name(asked->message, leaves))
-		return SIGNATURE_AMBIGUOUS;
 	if (count > ITEMS_MAX)
 		return SIGNATURE_MALFORMED;
+	if (!leaves_is_plain(leaves, each) || repeats_a_name(message, leaves))
+		return SIGNATURE_AMBIGUOUS;
 	for (size_t i = 0; i < count; i++) {
-		int len = snprintf(path, sizeof path, "%s.%zu", each, i);
-		if (len < 0 || (size_t)len >= sizeof path)
-			return SIGNATURE_ERROR;
-		asked->message->item = (struct slice){ path, (size_t)len };
+		message->item = element;
 		result = check_scheme(asked, scheme, secret_out);
-		asked->message->item = (struct slice){ NULL, 0 };
+		message->item = 0;
 		if (result != SIGNATURE_VALID)
 			break;
+		element = leaves_next_element(leaves, element);
 	}
 	return result;
 }
