@@ -42,7 +42,7 @@ signature_reason(enum signature_result result)
 	case SIGNATURE_EXPIRED: return "expired";
 	case SIGNATURE_EARLY: return "dated in the future";
 	case SIGNATURE_REPEATED: return "repeated signature, id or time header";
-	case SIGNATURE_AMBIGUOUS: return "ambiguous id, time or header";
+	case SIGNATURE_AMBIGUOUS: return "ambiguous id, time, header or field";
 	case SIGNATURE_ERROR: return "signature could not be checked";
 	}
 	return "unknown";
