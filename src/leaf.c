@@ -447,15 +447,33 @@ count_ways(const struct leaves *leaves, uint32_t container, struct slice path, s
 }
 
 bool
-leaves_is_plain(const struct leaves *leaves, struct slice path)
+leaves_is_plain_in(const struct leaves *leaves, uint32_t element, struct slice path)
 {
-	struct leaf leaf;
 	size_t ways = 0;
 
-	if (!leaves_find(leaves, path, &leaf))
+	if (element < node_count(leaves))
+		count_ways(leaves, element, path, 1, &ways);
+	return ways == 1;
+}
+
+bool
+leaves_is_plain(const struct leaves *leaves, struct slice path)
+{
+	return leaves_is_plain_in(leaves, 0, path);
+}
+
+bool
+leaves_find_in(const struct leaves *leaves, uint32_t element, struct slice path, struct leaf *out)
+{
+	uint32_t none = node_count(leaves);
+	uint32_t best = none;
+
+	if (element < none)
+		find_below(leaves, element, path, &best);
+	if (best == none)
 		return false;
-	count_ways(leaves, 0, path, 1, &ways);
-	return path.len == 0 || ways == 1;
+	*out = leaf_at(leaves, best);
+	return true;
 }
 
 /* The last container below this one that path leads to, as find_below(). */
@@ -479,23 +497,29 @@ find_container_below(
 	}
 }
 
-bool
-leaves_count(const struct leaves *leaves, struct slice path, size_t *out)
+uint32_t
+leaves_first_element(const struct leaves *leaves, struct slice path, size_t *count_out)
 {
 	uint32_t best = node_count(leaves);
 
+	*count_out = 0;
 	if (best == 0)
-		return false;
+		return 0;
 	if (path.len == 0)
 		best = 0;
 	else
 		find_container_below(leaves, 0, path, &best);
 	if (best == node_count(leaves) || node_at(leaves, best)->kind != LEAF_ARRAY)
-		return false;
-	*out = 0;
+		return 0;
 	for (uint32_t i = best + 1; i < node_end(leaves, best); i = node_end(leaves, i))
-		++*out;
-	return true;
+		++*count_out;
+	return *count_out > 0 ? best + 1 : 0;
+}
+
+uint32_t
+leaves_next_element(const struct leaves *leaves, uint32_t element)
+{
+	return node_end(leaves, element);
 }
 
 bool

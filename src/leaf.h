@@ -61,17 +61,27 @@ bool leaves_too_large(const struct leaves *leaves);
 bool leaves_find(const struct leaves *leaves, struct slice path, struct leaf *out);
 
 /*
- * Can every reader take the path for this one leaf only? Not when a second one is reached by it
- * ({"a":{"b":1},"a.b":2} has two for "a.b"), nor when a name on the way has a dot in it (another
- * reader would look for members of members). false also when the path leads to no leaf at all.
+ * Can every reader take the path for this one leaf or container only? Not when a second one is
+ * reached by it ({"a":{"b":1},"a.b":2} has two for "a.b"), nor when a name on the way has a dot in
+ * it (another reader would look for members of members). false also when it leads nowhere.
  */
 bool leaves_is_plain(const struct leaves *leaves, struct slice path);
 
 /* Is there a member (leaf or container) of that name at the top of the document? */
 bool leaves_has_key(const struct leaves *leaves, struct slice name);
 
-/* How many elements the array at path has. false: there is none. */
-bool leaves_count(const struct leaves *leaves, struct slice path, size_t *out);
+/*
+ * The elements of the array at path in turn: the first, and how many there are; then the next.
+ * 0: there is no such array, or it is empty. Of the last there is no next.
+ */
+uint32_t leaves_first_element(const struct leaves *leaves, struct slice path, size_t *count_out);
+uint32_t leaves_next_element(const struct leaves *leaves, uint32_t element);
+
+/* As leaves_find() and leaves_is_plain(), with the path counted from an element. The cost is that
+ * of the element, however large the document is. */
+bool leaves_find_in(
+	const struct leaves *leaves, uint32_t element, struct slice path, struct leaf *out);
+bool leaves_is_plain_in(const struct leaves *leaves, uint32_t element, struct slice path);
 
 /* Does any object of the document, at whatever depth, have two members of one name? For
  * texts that two readers must not understand differently (RFC 7515 section 4). */

@@ -50,7 +50,7 @@ struct message {
 	struct slice key_id;    /* which key the sender says it used */
 	/* Only while a scheme is checked that refers to them: */
 	struct slice secret;
-	struct slice item;     /* the path of the element at hand, of a scheme with each */
+	uint32_t item; /* the element at hand among the leaves, of a scheme with each; or 0 */
 	struct leaves *claims; /* of the token that was found right; the message's own */
 	struct slice digest;   /* only while a handshake is answered that computes one */
 

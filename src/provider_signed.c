@@ -31,12 +31,13 @@ is_border(const struct provider_scheme *scheme, const struct template_part *part
 }
 
 /* Is it certain where part i begins and ends? In "{header:X}{body}" it is not: a byte may belong
- * to either. */
+ * to either. A URL begins with its scheme, and so ends what stands before it. */
 static bool
 has_borders(const struct provider_scheme *scheme, const struct template *signs, size_t i)
 {
 	return (i == 0 || is_border(scheme, &signs->parts[i - 1])) &&
-	       (i + 1 == signs->count || is_border(scheme, &signs->parts[i + 1]));
+	       (i + 1 == signs->count || signs->parts[i + 1].kind == TEMPLATE_URL ||
+		       is_border(scheme, &signs->parts[i + 1]));
 }
 
 static bool

@@ -41,6 +41,7 @@ struct making {
 	struct sign_result *out;
 	char *reason;           /* 256 bytes */
 	struct message message; /* with what has been made so far */
+	struct slice item;      /* path of the element at hand, of a scheme with each */
 	char **variables;       /* the message's, all our own; NULL-ended */
 	size_t variable_count;
 	struct buf id, time, key_id; /* texts of the message */
@@ -905,7 +906,6 @@ static bool
 carry(struct making *making, struct slice text)
 {
 	const struct template_part *carrier = carrier_of(making->scheme);
-	struct slice item = making->message.item;
 	struct buf path;
 	bool done;
 
@@ -918,7 +918,7 @@ carry(struct making *making, struct slice text)
 	if (carrier->kind == TEMPLATE_BODY_FIELD)
 		return put_leaf(making, slice_of(carrier->text), text);
 	buf_init(&path, MADE_MAX);
-	done = buf_append_slice(&path, item) && buf_append_char(&path, '.') &&
+	done = buf_append_slice(&path, making->item) && buf_append_char(&path, '.') &&
 			       buf_append_text(&path, carrier->text)
 		       ? put_leaf(making, buf_slice(&path), text)
 		       : fail_long(making);
@@ -944,28 +944,46 @@ sign_once(struct making *making, const struct key *key)
 	return done;
 }
 
+/* Sign one element of the array. Its place among the leaves is another after each change. */
+static bool
+sign_element(struct making *making, const struct key *key, size_t index)
+{
+	const char *each = making->scheme->each;
+	struct message *message = &making->message;
+	const struct leaves *leaves = message_leaves(message);
+	char path[512];
+	size_t count = 0;
+	uint32_t element =
+		leaves != NULL ? leaves_first_element(leaves, slice_of(each), &count) : 0;
+	int len = snprintf(path, sizeof path, "%s.%zu", each, index);
+	bool done;
+
+	if (index >= count || len < 0 || (size_t)len >= sizeof path)
+		return fail_long(making);
+	for (size_t i = 0; i < index; i++)
+		element = leaves_next_element(leaves, element);
+	making->item = (struct slice){ path, (size_t)len };
+	message->item = element;
+	done = sign_once(making, key);
+	message->item = 0;
+	making->item = (struct slice){ NULL, 0 };
+	return done;
+}
+
 /* Sign every element of the array. */
 static bool
 sign_each(struct making *making, const struct key *key)
 {
 	const char *each = making->scheme->each;
 	const struct leaves *leaves = message_leaves(&making->message);
-	char path[512];
-	size_t count;
+	size_t count = 0;
 
-	if (leaves == NULL || !leaves_count(leaves, slice_of(each), &count) || count == 0)
+	if (leaves == NULL || leaves_first_element(leaves, slice_of(each), &count) == 0)
 		return fail(making, "the body has no list %.80s, whose elements are signed", each);
 	if (count > ITEMS_MAX)
 		return fail(making, "the list %.80s is too long", each);
 	for (size_t i = 0; i < count; i++) {
-		int len = snprintf(path, sizeof path, "%s.%zu", each, i);
-		bool done;
-		if (len < 0 || (size_t)len >= sizeof path)
-			return fail_long(making);
-		making->message.item = (struct slice){ path, (size_t)len };
-		done = sign_once(making, key);
-		making->message.item = (struct slice){ NULL, 0 };
-		if (!done)
+		if (!sign_element(making, key, i))
 			return false;
 	}
 	return true;

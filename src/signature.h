@@ -39,8 +39,10 @@ enum signature_result {
 	SIGNATURE_EXPIRED,   /* right, but too old */
 	SIGNATURE_EARLY,     /* right, but too far in the future */
 	SIGNATURE_REPEATED, /* a signature, id or time header came more than once: ambiguous, 400 */
-	SIGNATURE_AMBIGUOUS, /* the id (or a free-form time, header or query field) holds the text
-	                        that ends it in what is signed: 400 */
+	SIGNATURE_AMBIGUOUS, /* the same signed bytes could mean another request: the id (or a
+	                        free-form time, header, query field or key's name) holds the text
+	                        that ends it in what is signed, or a signed field of the body is
+	                        found in two ways: 400 */
 	SIGNATURE_ERROR,     /* no memory, library failure: 503 */
 };
 
@@ -53,7 +55,8 @@ struct signature_report {
 };
 
 /*
- * Check the message at now_ms. On SIGNATURE_VALID report is filled, and
+ * Check the message at now_ms, before anybody has set its first_names (what is borrowed from its
+ * leaves must stay). On SIGNATURE_VALID report is filled, and
  * message->timestamp and ->id are as the scheme that fitted had them: borrowed
  * from the message, or empty where the scheme has none, does not sign the id,
  * or had to make the text (a decoded query field). The time window includes

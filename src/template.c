@@ -561,22 +561,28 @@ template_first_name(const char *path)
 
 /* Null and containers have no text. */
 static enum template_result
+text_of(const struct leaf *leaf, struct value *out)
+{
+	switch (leaf->kind) {
+	case LEAF_STRING:
+	case LEAF_NUMBER:
+	case LEAF_TRUE:
+	case LEAF_FALSE: out->slice = leaf->value; return TEMPLATE_OK;
+	case LEAF_NULL:
+	case LEAF_OBJECT:
+	case LEAF_ARRAY: break;
+	}
+	return TEMPLATE_ABSENT;
+}
+
+static enum template_result
 leaf_text(const struct leaves *leaves, struct slice path, struct value *out)
 {
 	struct leaf leaf;
 
 	if (leaves == NULL || !leaves_find(leaves, path, &leaf))
 		return TEMPLATE_ABSENT;
-	switch (leaf.kind) {
-	case LEAF_STRING:
-	case LEAF_NUMBER:
-	case LEAF_TRUE:
-	case LEAF_FALSE: out->slice = leaf.value; return TEMPLATE_OK;
-	case LEAF_NULL:
-	case LEAF_OBJECT:
-	case LEAF_ARRAY: break;
-	}
-	return TEMPLATE_ABSENT;
+	return text_of(&leaf, out);
 }
 
 static enum template_result
@@ -594,19 +600,15 @@ expand_leaf(const struct template_part *part, struct message *message, struct va
 static enum template_result
 expand_item(const struct template_part *part, struct message *message, struct value *out)
 {
-	const struct leaves *leaves = message->item.len > 0 ? message_leaves(message) : NULL;
-	enum template_result result;
-	struct buf path;
+	const struct leaves *leaves = message->item > 0 ? message_leaves(message) : NULL;
+	struct leaf leaf;
 
 	if (message->kind == MESSAGE_BODY_NO_MEMORY)
 		return TEMPLATE_TOO_LONG;
-	buf_init(&path, message->item.len + part->text_len + 2);
-	result = buf_append_slice(&path, message->item) && buf_append_text(&path, ".") &&
-				 buf_append(&path, part->text, part->text_len)
-			 ? leaf_text(leaves, buf_slice(&path), out)
-			 : TEMPLATE_TOO_LONG;
-	buf_free(&path);
-	return result;
+	if (leaves == NULL || !leaves_find_in(leaves, message->item,
+				      (struct slice){ part->text, part->text_len }, &leaf))
+		return TEMPLATE_ABSENT;
+	return text_of(&leaf, out);
 }
 
 static enum template_result

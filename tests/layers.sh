@@ -13,7 +13,8 @@ provider_handshake provider_subscription provider_signed provider_compile safety
 store store_vfs store_turn store_owner store_sqlite store_sql store_file store_transaction
 store_lease store_open store_put store_run store_recover store_ledger store_prune
 tally wake intake envelope learn
-key signature sign_body sign handshake run runner attempt errand handler http http_exchange responder listen
+key signature signature_check signature_note signature_read signature_signed signature_token
+sign_body sign handshake run runner attempt errand handler http http_exchange responder listen
 service receive worker_runner worker
 endpoint curl cli cli_ledger
 cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_explain cli_get cli_subscribe
@@ -69,6 +70,11 @@ for file in src/*.c src/*.h; do
 	config_*) ;;
 	*) ! grep -q '^#include "config_loader\.h"' "$file" ||
 		fault "$file includes config_loader.h, which is for config_*.c alone" ;;
+	esac
+	case "$name" in
+	signature | signature_*) ;;
+	*) ! grep -q '^#include "signature_check\.h"' "$file" ||
+		fault "$file includes signature_check.h, which is for signature*.c alone" ;;
 	esac
 	case "$name" in
 	store_*) ;;

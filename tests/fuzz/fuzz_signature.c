@@ -159,8 +159,7 @@ verify(const struct verifier *verifier, char *const *variables, struct slice bod
 	result = signature_verify(verifier, &message, NOW_MS, &report);
 	touch(message.timestamp);
 	touch(message.id);
-	require(message.key_id.len == 0 && message.secret.data == NULL &&
-		message.item.data == NULL);
+	require(message.key_id.len == 0 && message.secret.data == NULL && message.item == 0);
 	require((result == SIGNATURE_VALID) == (report.scheme != 99));
 	if (result != SIGNATURE_VALID)
 		require(message.timestamp.data == NULL && message.id.data == NULL &&

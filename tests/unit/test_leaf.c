@@ -437,7 +437,7 @@ plain_is_a_leaf_that_every_reader_finds_by_its_path(void **state)
 	} rows[] = {
 		{ "{ a: { b: 1 } }", "a.b", true },
 		{ "{ a: [ { b: 1 } ] }", "a.0.b", true },
-		{ "{ a: { b: 1 } }", "a", false },
+		{ "{ a: { b: 1 } }", "a", true },
 		{ "{ a: { b: 1 } }", "a.c", false },
 		{ "{ a: { b: 1 } a.b: 2 }", "a.b", false },
 		{ "{ a.b: 2 a: { b: 1 } }", "a.b", false },
@@ -447,7 +447,8 @@ plain_is_a_leaf_that_every_reader_finds_by_its_path(void **state)
 		{ "{ a.0: { b: 2 } a: [ { b: 1 } ] }", "a.0.b", false },
 		{ "{ a: { b: 1 b: 2 } }", "a.b", true },
 		{ "{ a.b: 2 a: { c: 1 } }", "a.c", true },
-		{ "s", "", true },
+		{ "{ a: [ 1 ] a: [ 2 ] }", "a", true },
+		{ "{ a.b: [ ] }", "a.b", false },
 		{ "{ }", "a", false },
 	};
 

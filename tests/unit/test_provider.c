@@ -666,6 +666,8 @@ id_is_signed_only_when_the_signed_bytes_hold_it(void **state)
 		{ "{body:a}{body:b}", NULL, { "{body:a}" }, false },
 		{ "{body:a}:{body:b}", NULL, { "{body:b}" }, true },
 		{ "{id}{body}", NULL, { "{header:X-Id}" }, false },
+		{ "{body:a}{url}", NULL, { "{body:a}" }, true },
+		{ "{url}{body:a}", NULL, { "{body:a}" }, false },
 		{ "{id}{timestamp}{body}", "{header:X-T}", { "{header:X-Id}" }, true },
 		{ "{timestamp}{body}", "{header:X-T}", { "{header:X-T}" }, true },
 		/* Another spelling of the same signed bytes. */
