@@ -704,11 +704,32 @@ load_reply(const struct section *section)
 			type);
 }
 
+static bool
+signs_url(const struct provider *provider)
+{
+	for (size_t i = 0; i < provider->scheme_count; i++) {
+		const struct provider_scheme *scheme = &provider->schemes[i];
+		for (size_t j = 0; j < scheme->signs_count; j++) {
+			if (template_refers(scheme->signs[j], TEMPLATE_URL))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What a proxy in front leaves of host and scheme is another URL than the one that was signed. */
 static void
 load_url(const struct section *section)
 {
 	struct config_endpoint *endpoint = section->endpoint;
 	const char *url = settings_text(section->block, "url");
+	if (url == NULL && endpoint->provider != NULL && signs_url(endpoint->provider))
+		loader_warn(section, section->block->line,
+			"provider \"%s\" signs the URL that it calls, which is now put together "
+			"from "
+			"each request: write url = \"https://HOST/PATH\" as it stands at the "
+			"sender",
+			endpoint->provider->name);
 	if (url == NULL)
 		return;
 	endpoint->url = xstrdup(url);

@@ -268,6 +268,19 @@ what_is_left_out_has_a_default(void **state)
 }
 
 static void
+url_is_asked_for_where_it_is_signed(void **state)
+{
+	(void)state;
+	load("endpoint \"a\" {\n provider = \"twilio\" secret = \"file:secret\" run = "
+	     "{\"./run.sh\"} }\n");
+	expect_fault(CONFIG_WARNING, 1, "write url = \"https://HOST/PATH\"");
+	load("endpoint \"a\" { provider = \"twilio\" secret = \"file:secret\" run = "
+	     "{\"./run.sh\"}\n"
+	     " url = \"https://example.org/hooks/a\" }\n");
+	expect_fine();
+}
+
+static void
 provider_says_what_a_duplicate_is_where_the_endpoint_does_not(void **state)
 {
 	(void)state;
@@ -1590,6 +1603,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(everything_that_is_written_is_there),
 		TEST(what_is_left_out_has_a_default),
+		TEST(url_is_asked_for_where_it_is_signed),
 		TEST(provider_says_what_a_duplicate_is_where_the_endpoint_does_not),
 		TEST(the_empty_file_is_a_configuration),
 		TEST(a_broken_file_is_not_usable_and_says_where),
