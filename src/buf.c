@@ -20,6 +20,47 @@
  * pages instead of copying them. */
 #define WIPED_SIZE_MAX 4096
 
+int
+slice_compare(struct slice a, struct slice b)
+{
+	size_t shorter = a.len < b.len ? a.len : b.len;
+	int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
+
+	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct slice
+slice_trim(struct slice text)
+{
+	while (text.len > 0 && is_blank(text.data[0])) {
+		text.data++;
+		text.len--;
+	}
+	while (text.len > 0 && is_blank(text.data[text.len - 1]))
+		text.len--;
+	return text;
+}
+
+struct slice
+slice_cut(struct slice text, char separator, struct slice *rest)
+{
+	const char *found = text.len > 0 ? memchr(text.data, separator, text.len) : NULL;
+	struct slice first = text;
+
+	*rest = (struct slice){ NULL, 0 };
+	if (found != NULL) {
+		first.len = (size_t)(found - text.data);
+		*rest = (struct slice){ found + 1, text.len - first.len - 1 };
+	}
+	return first;
+}
+
 void
 buf_init(struct buf *buf, size_t max)
 {

@@ -45,6 +45,15 @@ slice_is(struct slice a, const char *text)
 	return slice_equal(a, slice_of(text));
 }
 
+/* By bytes, as memcmp(3); of two of which one begins the other the shorter is less. */
+int slice_compare(struct slice a, struct slice b);
+
+/* Without the blanks and tabs at both ends. */
+struct slice slice_trim(struct slice text);
+
+/* What is before the first separator; *rest is what follows it, data NULL where there is none. */
+struct slice slice_cut(struct slice text, char separator, struct slice *rest);
+
 /* An empty buffer that will hold at most max bytes; allocates nothing. */
 void buf_init(struct buf *buf, size_t max);
 

@@ -28,46 +28,10 @@
 
 /* ---- pieces ---- */
 
-/* Cut text at the first separator: what is before it; *rest is what follows. */
-static struct slice
-cut(struct slice text, char separator, struct slice *rest)
-{
-	const char *found = text.len > 0 ? memchr(text.data, separator, text.len) : NULL;
-	struct slice first = text;
-
-	*rest = (struct slice){ NULL, 0 };
-	if (found != NULL) {
-		first.len = (size_t)(found - text.data);
-		*rest = (struct slice){ found + 1, text.len - first.len - 1 };
-	}
-	return first;
-}
-
 static bool
 contains(struct slice text, char c)
 {
 	return text.len > 0 && memchr(text.data, c, text.len) != NULL;
-}
-
-static int
-compare_slices(struct slice a, struct slice b)
-{
-	size_t shorter = a.len < b.len ? a.len : b.len;
-	int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
-
-	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static struct slice
-trim(struct slice text)
-{
-	while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-		text.data++;
-		text.len--;
-	}
-	while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
-		text.len--;
-	return text;
 }
 
 static enum canonical_result
@@ -199,9 +163,9 @@ static int
 compare_fields(const void *a, const void *b)
 {
 	const struct field *left = a, *right = b;
-	int order = compare_slices(left->name, right->name);
+	int order = slice_compare(left->name, right->name);
 
-	return order != 0 ? order : compare_slices(left->value, right->value);
+	return order != 0 ? order : slice_compare(left->value, right->value);
 }
 
 /*
@@ -222,8 +186,8 @@ read_fields(struct slice form, struct fields *out)
 		return CANONICAL_TOO_LONG;
 	out->items = xcalloc(room, sizeof *out->items);
 	while (form.len > 0) {
-		struct slice pair = cut(form, '&', &form), value;
-		struct slice name = cut(pair, '=', &value);
+		struct slice pair = slice_cut(form, '&', &form), value;
+		struct slice name = slice_cut(pair, '=', &value);
 		struct field *field = &out->items[out->count];
 
 		if (pair.len == 0)
@@ -256,7 +220,7 @@ compare_listed(const void *a, const void *b)
 {
 	const struct listed *left = a, *right = b;
 
-	return compare_slices(left->name, right->name);
+	return slice_compare(left->name, right->name);
 }
 
 /* Upper case is not what the library would find. */
@@ -283,7 +247,7 @@ read_listed(const struct message *message, struct slice list, struct listed *out
 		more = contains(list, ',');
 		if (count == LISTED_MAX)
 			return CANONICAL_TOO_LONG;
-		out[count].name = cut(list, ',', &list);
+		out[count].name = slice_cut(list, ',', &list);
 		if (has_upper(out[count].name))
 			return CANONICAL_ABSENT;
 		result = find_listed_header(message, out[count].name, &out[count].value);
@@ -319,7 +283,7 @@ append_listed(struct buf *out, const struct listed *listed, size_t count)
 		ok = (i == 0 || buf_append_char(out, ';')) &&
 		     buf_append_slice(out, listed[i].name) && buf_append_char(out, ':');
 		if (!slice_is(listed[i].name, "x-contentful-signed-headers")) {
-			ok = ok && buf_append_slice(out, trim(listed[i].value));
+			ok = ok && buf_append_slice(out, slice_trim(listed[i].value));
 			continue;
 		}
 		for (size_t j = 0; ok && j < count; j++)
@@ -338,7 +302,7 @@ append_contentful(struct message *message, struct buf *out)
 {
 	struct listed listed[LISTED_MAX];
 	struct slice method, list, query;
-	struct slice path = cut(message_target(message), '?', &query);
+	struct slice path = slice_cut(message_target(message), '?', &query);
 	enum canonical_result result;
 	size_t count;
 
@@ -602,13 +566,13 @@ split_url(struct slice url, struct slice *query_out)
 	const char *authority = url.len > 0 ? memmem(url.data, url.len, "://", 3) : NULL;
 	struct slice rest, base;
 
-	url = cut(url, '#', &rest);
-	base = cut(url, '?', query_out);
+	url = slice_cut(url, '#', &rest);
+	base = slice_cut(url, '?', query_out);
 	if (authority == NULL || authority >= base.data + base.len)
 		return (struct slice){ NULL, 0 };
 	authority += 3;
 	rest = (struct slice){ authority, base.len - (size_t)(authority - base.data) };
-	return contains(cut(rest, '/', &rest), '@') ? (struct slice){ NULL, 0 } : base;
+	return contains(slice_cut(rest, '/', &rest), '@') ? (struct slice){ NULL, 0 } : base;
 }
 
 static enum canonical_result
@@ -793,7 +757,7 @@ append_truelayer_headers(const struct message *message, struct slice list, struc
 	size_t count = 0;
 
 	while (list.len > 0) {
-		struct slice name = cut(list, ',', &list), value = { NULL, 0 };
+		struct slice name = slice_cut(list, ',', &list), value = { NULL, 0 };
 		enum canonical_result result;
 
 		if (count == LISTED_MAX)

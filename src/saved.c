@@ -66,18 +66,6 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static struct slice
-trimmed(struct slice text)
-{
-	while (text.len > 0 && is_blank(text.data[0])) {
-		text.data++;
-		text.len--;
-	}
-	while (text.len > 0 && is_blank(text.data[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 static bool
 is_token(struct slice text)
 {
@@ -130,7 +118,7 @@ read_header(struct saved *saved, struct slice line)
 	name_variable = message_header_variable(text);
 	of_body = strcmp(name_variable, "HTTP_CONTENT_TYPE") == 0 ||
 		  strcmp(name_variable, "HTTP_CONTENT_LENGTH") == 0;
-	add_variable(saved, name_variable + (of_body ? strlen("HTTP_") : 0), trimmed(value));
+	add_variable(saved, name_variable + (of_body ? strlen("HTTP_") : 0), slice_trim(value));
 	free(name_variable);
 	free(text);
 	return true;
@@ -154,7 +142,7 @@ read_head(struct saved *saved, struct slice *rest)
 		if (marked) {
 			if (line.len == 0 || line.data[0] != '>')
 				return number;
-			line = trimmed((struct slice){ line.data + 1, line.len - 1 });
+			line = slice_trim((struct slice){ line.data + 1, line.len - 1 });
 		}
 		if (line.len == 0)
 			break;

@@ -116,18 +116,6 @@ check_read_part(struct check *check, size_t origin, struct slice part)
 			    !take_shared(&check->key_id, held.key_id);
 }
 
-static struct slice
-trim(struct slice text)
-{
-	while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-		text.data++;
-		text.len--;
-	}
-	while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
-		text.len--;
-	return text;
-}
-
 /* Apache and lighttpd join a header that came twice with ", ". No single value has that in
  * it (but a token may, which then fits all the same, and an HTTP date). */
 static void
@@ -156,7 +144,7 @@ check_read_text(struct check *check, size_t origin, struct slice text)
 		struct slice part = { text.data, text.len };
 		if (end != NULL)
 			part.len = (size_t)(end - text.data);
-		check_read_part(check, origin, trim(part));
+		check_read_part(check, origin, slice_trim(part));
 		if (end == NULL)
 			return;
 		text.len -= part.len + separator_len;

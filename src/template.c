@@ -431,21 +431,12 @@ struct field {
 };
 
 static int
-compare_slices(struct slice a, struct slice b)
-{
-	size_t shorter = a.len < b.len ? a.len : b.len;
-	int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
-
-	return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static int
 compare_fields(const void *a, const void *b)
 {
 	const struct field *left = a, *right = b;
-	int order = compare_slices(left->name, right->name);
+	int order = slice_compare(left->name, right->name);
 
-	return order != 0 ? order : compare_slices(left->value, right->value);
+	return order != 0 ? order : slice_compare(left->value, right->value);
 }
 
 /* Decode text to *at, which has room for it, and move *at behind the result. */
@@ -469,21 +460,6 @@ decode_component(struct slice text, char **at)
 	return decoded;
 }
 
-/* Cut text at the first separator: what is before it; *rest is what follows. */
-static struct slice
-cut(struct slice text, char separator, struct slice *rest)
-{
-	const char *found = text.len > 0 ? memchr(text.data, separator, text.len) : NULL;
-	struct slice first = text;
-
-	*rest = (struct slice){ NULL, 0 };
-	if (found != NULL) {
-		first.len = (size_t)(found - text.data);
-		*rest = (struct slice){ found + 1, text.len - first.len - 1 };
-	}
-	return first;
-}
-
 /* Decode the form's fields into text and fields, which have room for them. */
 static size_t
 split_form(struct slice form, char *text, struct field *fields)
@@ -491,8 +467,8 @@ split_form(struct slice form, char *text, struct field *fields)
 	size_t count = 0;
 
 	while (form.len > 0) {
-		struct slice pair = cut(form, '&', &form), value;
-		struct slice name = cut(pair, '=', &value);
+		struct slice pair = slice_cut(form, '&', &form), value;
+		struct slice name = slice_cut(pair, '=', &value);
 		if (pair.len == 0)
 			continue;
 		fields[count].name = decode_component(name, &text);
@@ -643,7 +619,7 @@ expand_key(const struct template_part *part, struct message *message, struct val
 	struct slice names = { part->text, part->text_len };
 
 	while (names.len > 0) {
-		struct slice name = cut(names, '|', &names);
+		struct slice name = slice_cut(names, '|', &names);
 		const struct leaves *leaves = message_leaves_under(message, name);
 		if (message->kind == MESSAGE_BODY_NO_MEMORY)
 			return TEMPLATE_TOO_LONG;
@@ -847,7 +823,7 @@ read_leaves(const struct template *template, struct message *message)
 			part->kind == TEMPLATE_RAW || part->kind == TEMPLATE_CANONICAL)
 			(void)message_leaves(message);
 		while (part->kind == TEMPLATE_KEY && names.len > 0)
-			(void)message_leaves_under(message, cut(names, '|', &names));
+			(void)message_leaves_under(message, slice_cut(names, '|', &names));
 	}
 }
 
