@@ -382,6 +382,9 @@ two_events_have_two_ids_and_two_tries_one(void **state)
 			"{\"type\":\"event_callback\",\"event_id\":\"Ev08MFMKH6\"}",
 			"HTTP_X_SLACK_REQUEST_TIMESTAMP=1700000060",
 			"{\"type\":\"event_callback\",\"event_id\":\"Ev08MFMKH6\"}", true },
+		{ "grafana-timed", "HTTP_X_GRAFANA_ALERTING_TIMESTAMP=1700000000",
+			"{\"status\":\"firing\"}", "HTTP_X_GRAFANA_ALERTING_TIMESTAMP=1700003600",
+			"{\"status\":\"firing\"}", false },
 		{ "docusign", "X=",
 			"{\"event\":\"recipient-sent\",\"retryCount\":0,\"generatedDateTime\":"
 			"\"T\","
