@@ -217,6 +217,52 @@ another_body_is_refused(void **state)
 	for_each_good(change_body);
 }
 
+/* Do the signatures say nothing at all of the body? The files say so, and what to do. */
+static bool
+leaves_the_body_out(const struct vector *vector)
+{
+	static const char *const names[] = { "atlassian-connect", "mercadopago", "monday" };
+	const struct provider_scheme *scheme = vector->provider->schemes;
+
+	for (size_t i = 0; vector->provider_name != NULL && i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(vector->provider_name, names[i]) == 0)
+			return true;
+	return scheme->method == PROVIDER_TOKEN;
+}
+
+/* A form without fields, an empty object: what expands to nothing must not be signed by a signature
+ * over what stands beside it. */
+static void
+empty_body(struct request *request)
+{
+	static char json[] = "application/json", form[] = "application/x-www-form-urlencoded";
+	static char *const types[] = { json, form };
+	static const char *const bodies[] = { "", "{}", "x=" };
+
+	if (request->body.len == 0 || leaves_the_body_out(request->vector))
+		return;
+	for (size_t t = 0; t < 2; t++) {
+		for (size_t i = 0; i < request->header_count; i++) {
+			if (strcasecmp(request->headers[i].name, "Content-Type") == 0)
+				request->headers[i].value = types[t];
+		}
+		for (size_t b = 0; b < sizeof bodies / sizeof bodies[0]; b++) {
+			if (slice_is(request->body, bodies[b]))
+				continue;
+			request->body = slice_of(bodies[b]);
+			expect_refusal(request, "without what the body holds");
+			request->body = buf_slice(&request->vector->body);
+		}
+	}
+}
+
+static void
+no_signature_is_that_of_an_empty_body(void **state)
+{
+	(void)state;
+	for_each_good(empty_body);
+}
+
 /* The secret with one byte changed that matters to the key, whatever its encoding. */
 static void
 change_secret(struct request *request)
@@ -500,6 +546,7 @@ main(void)
 		cmocka_unit_test(another_signature_is_refused),
 		cmocka_unit_test(another_signed_header_is_refused),
 		cmocka_unit_test(another_body_is_refused),
+		cmocka_unit_test(no_signature_is_that_of_an_empty_body),
 		cmocka_unit_test(another_secret_is_refused),
 		cmocka_unit_test(every_provider_but_the_unsigned_has_vectors),
 		cmocka_unit_test(event_and_id_are_found_in_each_sample),
