@@ -217,6 +217,52 @@ another_body_is_refused(void **state)
 	for_each_good(change_body);
 }
 
+/* Do the signatures say nothing at all of the body? The files say so, and what to do. */
+static bool
+leaves_the_body_out(const struct vector *vector)
+{
+	static const char *const names[] = { "atlassian-connect", "mercadopago", "monday" };
+	const struct provider_scheme *scheme = vector->provider->schemes;
+
+	for (size_t i = 0; vector->provider_name != NULL && i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(vector->provider_name, names[i]) == 0)
+			return true;
+	return scheme->method == PROVIDER_TOKEN;
+}
+
+/* A form without fields, an empty object: what expands to nothing must not be signed by a signature
+ * over what stands beside it. */
+static void
+empty_body(struct request *request)
+{
+	static char json[] = "application/json", form[] = "application/x-www-form-urlencoded";
+	static char *const types[] = { json, form };
+	static const char *const bodies[] = { "", "{}", "x=" };
+
+	if (request->body.len == 0 || leaves_the_body_out(request->vector))
+		return;
+	for (size_t t = 0; t < 2; t++) {
+		for (size_t i = 0; i < request->header_count; i++) {
+			if (strcasecmp(request->headers[i].name, "Content-Type") == 0)
+				request->headers[i].value = types[t];
+		}
+		for (size_t b = 0; b < sizeof bodies / sizeof bodies[0]; b++) {
+			if (slice_is(request->body, bodies[b]))
+				continue;
+			request->body = slice_of(bodies[b]);
+			expect_refusal(request, "without what the body holds");
+			request->body = buf_slice(&request->vector->body);
+		}
+	}
+}
+
+static void
+no_signature_is_that_of_an_empty_body(void **state)
+{
+	(void)state;
+	for_each_good(empty_body);
+}
+
 /* The secret with one byte changed that matters to the key, whatever its encoding. */
 static void
 change_secret(struct request *request)
@@ -275,17 +321,202 @@ every_provider_but_the_unsigned_has_vectors(void **state)
 	}
 }
 
+/* Each provider's sample is a whole request as its sender makes it. */
+static const struct vector *
+sample_of(const char *provider)
+{
+	for (size_t i = 0; i < vector_count; i++) {
+		const char *name = vectors[i].path + strlen(vectors[i].path);
+		while (name > vectors[i].path && name[-1] != '/')
+			name--;
+		if (vectors[i].provider_name != NULL &&
+			strcmp(vectors[i].provider_name, provider) == 0 &&
+			(strcmp(name, "made.vectors#sample") == 0 ||
+				strcmp(name, "sample.vector") == 0))
+			return &vectors[i];
+	}
+	return NULL;
+}
+
+static void
+event_and_id_are_found_in_each_sample(void **state)
+{
+	const char *name;
+	size_t faults = 0;
+
+	(void)state;
+	for (size_t i = 0; (name = provider_builtin_name(i)) != NULL; i++) {
+		const struct vector *sample = sample_of(name);
+		struct request request;
+		if (strcmp(name, "unsigned") == 0)
+			continue;
+		if (sample == NULL)
+			fail_msg("tests/vectors/%s: there is no sample", name);
+		request_init(&request, sample);
+		expect_result(&request, SIGNATURE_VALID, "as it is");
+		if ((sample->provider->event_count > 0 && request.event.len == 0) ||
+			(sample->provider->id_count > 0 && request.sender_id.len == 0)) {
+			print_error("%s: event \"%s\", id \"%s\"\n", sample->path,
+				buf_text(&request.event), buf_text(&request.sender_id));
+			faults++;
+		}
+		request_free(&request);
+	}
+	assert_int_equal(faults, 0);
+}
+
+/* What the provider's templates make of a request: one variable besides the method, and a body. */
+static void
+id_of(const char *provider_name, const char *variable, const char *body, struct buf *out)
+{
+	static char method[] = "REQUEST_METHOD=POST";
+	char reason[256] = "", *second = xstrdup(variable);
+	char *variables[] = { method, second, NULL };
+	struct provider *provider = config_builtin_provider(provider_name, reason);
+	struct message message;
+
+	if (provider == NULL)
+		fail_msg("%s: %s", provider_name, reason);
+	/* Deduplication would look at the body alone otherwise. */
+	assert_true(provider->id_is_signed);
+	message_init(&message, variables, slice_of(body));
+	message.document = provider->document;
+	buf_init(out, 65536);
+	expand_first(provider->ids, provider->id_count, &message, out);
+	assert_true(out->len > 0);
+	message_free(&message);
+	provider_free(provider);
+	free(second);
+}
+
+static void
+two_events_have_two_ids_and_two_tries_one(void **state)
+{
+	static const struct {
+		const char *provider;
+		const char *variable_a, *a, *variable_b, *b;
+		bool same;
+	} rows[] = {
+		{ "viber", "X=",
+			"{\"event\":\"delivered\",\"timestamp\":1457764197627,"
+			"\"message_token\":4912661846655238145,\"user_id\":\"01234567890A=\"}",
+			"X=",
+			"{\"event\":\"seen\",\"timestamp\":1457764199627,"
+			"\"message_token\":4912661846655238145,\"user_id\":\"01234567890A=\"}",
+			false },
+		{ "viber", "X=",
+			"{\"event\":\"seen\",\"message_token\":4912661846655238145,\"user_id\":"
+			"\"A\"}",
+			"X=",
+			"{\"event\":\"seen\",\"message_token\":4912661846655238145,\"user_id\":"
+			"\"B\"}",
+			false },
+		/* A trigger's body is its author's, and may be the same again. */
+		{ "zendesk", "HTTP_X_ZENDESK_WEBHOOK_SIGNATURE_TIMESTAMP=2023-11-14T22:13:20Z",
+			"{\"type\":\"incident\",\"id\":35436}",
+			"HTTP_X_ZENDESK_WEBHOOK_SIGNATURE_TIMESTAMP=2023-11-14T22:14:20Z",
+			"{\"type\":\"incident\",\"id\":35436}", false },
+		{ "zendesk", "HTTP_X_ZENDESK_WEBHOOK_SIGNATURE_TIMESTAMP=2023-11-14T22:13:20Z",
+			"{\"id\":\"2b24ef10\",\"zendesk_event_version\":\"2022-11-06\"}",
+			"HTTP_X_ZENDESK_WEBHOOK_SIGNATURE_TIMESTAMP=2023-11-14T22:14:20Z",
+			"{\"id\":\"2b24ef10\",\"zendesk_event_version\":\"2022-11-06\"}", true },
+		{ "slack", "HTTP_X_SLACK_REQUEST_TIMESTAMP=1700000000",
+			"{\"type\":\"block_suggestion\",\"value\":\"a\"}",
+			"HTTP_X_SLACK_REQUEST_TIMESTAMP=1700000009",
+			"{\"type\":\"block_suggestion\",\"value\":\"a\"}", false },
+		{ "slack", "HTTP_X_SLACK_REQUEST_TIMESTAMP=1700000000",
+			"{\"type\":\"event_callback\",\"event_id\":\"Ev08MFMKH6\"}",
+			"HTTP_X_SLACK_REQUEST_TIMESTAMP=1700000060",
+			"{\"type\":\"event_callback\",\"event_id\":\"Ev08MFMKH6\"}", true },
+		{ "grafana-timed", "HTTP_X_GRAFANA_ALERTING_TIMESTAMP=1700000000",
+			"{\"status\":\"firing\"}", "HTTP_X_GRAFANA_ALERTING_TIMESTAMP=1700003600",
+			"{\"status\":\"firing\"}", false },
+		{ "docusign", "X=",
+			"{\"event\":\"recipient-sent\",\"retryCount\":0,\"generatedDateTime\":"
+			"\"T\","
+			"\"data\":{\"envelopeId\":\"e\",\"recipientId\":\"1\"}}",
+			"X=",
+			"{\"event\":\"recipient-sent\",\"retryCount\":0,\"generatedDateTime\":"
+			"\"T\","
+			"\"data\":{\"envelopeId\":\"e\",\"recipientId\":\"2\"}}",
+			false },
+		{ "docusign", "X=",
+			"{\"event\":\"envelope-sent\",\"retryCount\":0,\"generatedDateTime\":\"T\","
+			"\"data\":{\"envelopeId\":\"e\"}}",
+			"X=",
+			"{\"event\":\"envelope-sent\",\"retryCount\":1,\"generatedDateTime\":\"T\","
+			"\"data\":{\"envelopeId\":\"e\"}}",
+			true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct buf a, b;
+		id_of(rows[i].provider, rows[i].variable_a, rows[i].a, &a);
+		id_of(rows[i].provider, rows[i].variable_b, rows[i].b, &b);
+		if ((strcmp(buf_text(&a), buf_text(&b)) == 0) != rows[i].same)
+			fail_msg("%s, row %zu: ids \"%s\" and \"%s\"", rows[i].provider, i,
+				buf_text(&a), buf_text(&b));
+		buf_free(&a);
+		buf_free(&b);
+	}
+}
+
+/* Bit N: a valid vector of the provider was reported to be of its scheme N. */
+static unsigned
+schemes_of_vectors(const char *provider)
+{
+	unsigned schemes = 0;
+
+	for (size_t i = 0; i < vector_count; i++) {
+		struct request request;
+		if (vectors[i].provider_name == NULL ||
+			strcmp(vectors[i].provider_name, provider) != 0 ||
+			vectors[i].expect != SIGNATURE_VALID)
+			continue;
+		request_init(&request, &vectors[i]);
+		expect_result(&request, SIGNATURE_VALID, "as it is");
+		schemes |= 1U << request.report.scheme;
+		request_free(&request);
+	}
+	return schemes;
+}
+
+static void
+every_scheme_is_that_of_some_vector(void **state)
+{
+	const char *name;
+	size_t faults = 0;
+
+	(void)state;
+	for (size_t i = 0; (name = provider_builtin_name(i)) != NULL; i++) {
+		char reason[256] = "";
+		struct provider *provider = config_builtin_provider(name, reason);
+		unsigned schemes = schemes_of_vectors(name);
+		assert_non_null(provider);
+		for (size_t s = 0; s < provider->scheme_count; s++) {
+			if (strcmp(name, "unsigned") == 0 || (schemes >> s & 1) != 0)
+				continue;
+			print_error("%s: no valid vector is of the scheme \"%s\"\n", name,
+				provider->schemes[s].label);
+			faults++;
+		}
+		provider_free(provider);
+	}
+	assert_int_equal(faults, 0);
+}
+
 static int
 load_all(void **state)
 {
 	static const char *const patterns[] = { "tests/vectors/*/*.vectors",
-		"tests/vectors/*/sample.vector" };
+		"tests/vectors/*/sample.vector", "tests/vectors/*/base64.vector" };
 	glob_t found;
 
 	(void)state;
 	if (mkdtemp(scratch) == NULL)
 		return -1;
-	for (size_t p = 0; p < 2; p++) {
+	for (size_t p = 0; p < sizeof patterns / sizeof patterns[0]; p++) {
 		if (glob(patterns[p], 0, NULL, &found) != 0)
 			return -1;
 		for (size_t i = 0; i < found.gl_pathc; i++)
@@ -315,8 +546,12 @@ main(void)
 		cmocka_unit_test(another_signature_is_refused),
 		cmocka_unit_test(another_signed_header_is_refused),
 		cmocka_unit_test(another_body_is_refused),
+		cmocka_unit_test(no_signature_is_that_of_an_empty_body),
 		cmocka_unit_test(another_secret_is_refused),
 		cmocka_unit_test(every_provider_but_the_unsigned_has_vectors),
+		cmocka_unit_test(event_and_id_are_found_in_each_sample),
+		cmocka_unit_test(every_scheme_is_that_of_some_vector),
+		cmocka_unit_test(two_events_have_two_ids_and_two_tries_one),
 	};
 
 	umask(077);

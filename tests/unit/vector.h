@@ -436,6 +436,8 @@ struct request {
 	int64_t now_ms;
 	struct signature_report report; /* of the last answer */
 	struct buf timestamp, id;       /* likewise */
+	struct buf event,
+		sender_id; /* what the provider's templates make of it, when it was valid */
 };
 
 static void
@@ -451,6 +453,8 @@ request_init(struct request *request, const struct vector *vector)
 	request->now_ms = vector->now_ms;
 	buf_init(&request->timestamp, 65536);
 	buf_init(&request->id, 65536);
+	buf_init(&request->event, 65536);
+	buf_init(&request->sender_id, 65536);
 }
 
 static void
@@ -458,6 +462,19 @@ request_free(struct request *request)
 {
 	buf_free(&request->timestamp);
 	buf_free(&request->id);
+	buf_free(&request->event);
+	buf_free(&request->sender_id);
+}
+
+/* The first of the templates that is there, into out; empty when none is. */
+static void
+expand_first(struct template **templates, size_t count, struct message *message, struct buf *out)
+{
+	enum template_result result = TEMPLATE_ABSENT;
+
+	buf_clear(out);
+	for (size_t i = 0; i < count && result == TEMPLATE_ABSENT; i++)
+		result = template_text(templates[i], message, out);
 }
 
 static char *
@@ -520,6 +537,11 @@ request_verify(struct request *request)
 	buf_clear(&request->id);
 	assert_true(buf_append_slice(&request->timestamp, message.timestamp));
 	assert_true(buf_append_slice(&request->id, message.id));
+	if (result == SIGNATURE_VALID) {
+		const struct provider *provider = request->vector->provider;
+		expand_first(provider->events, provider->event_count, &message, &request->event);
+		expand_first(provider->ids, provider->id_count, &message, &request->sender_id);
+	}
 	message_free(&message);
 	if (compressed)
 		buf_free(&plain);

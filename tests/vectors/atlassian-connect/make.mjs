@@ -11,6 +11,7 @@ const made = catalogue(import.meta.url, {
 	url: 'https://example.com/hooks/atlassian-connect',
 	base: 'https://example.com',
 	body: { timestamp: 1700000000000, webhookEvent: 'jira:issue_updated', issue: { id: '10002', key: 'ED-1' } },
+	extra: [['X-Atlassian-Webhook-Identifier', '8aa5a8b2-8e3b-4f8b-9f6e-3f0d3d2c1b0a']],
 	sign: ({ secret }) => jwt_hs256(secret, claims('POST&/hooks/atlassian-connect&')),
 	headers: ([token]) => [['Authorization', `JWT ${token}`]],
 });

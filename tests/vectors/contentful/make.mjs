@@ -23,6 +23,7 @@ const made = catalogue(import.meta.url, {
 	type: 'application/vnd.contentful.management.v1+json',
 	url: `${base}/hooks/contentful`,
 	body: { sys: { type: 'Entry', id: '6KntaYXaHSyIw8M6eo26OK', environment: { sys: { id: 'master' } } }, fields: { title: { 'en-US': 'Zoë' } } },
+	extra: [['X-Contentful-Idempotency-Key', '8ed0e6bd5bf3b2d6b9f6c3c9d0c1a1a5e6b2c4f1b0a7d8e9f0a1b2c3d4e5f607']],
 	time: (seconds) => String(seconds * 1000),
 	tolerance: 30,
 	sign: ({ secret, body, time, url }) => sign(secret, body, url, signed(time, topic)),

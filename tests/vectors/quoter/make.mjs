@@ -12,6 +12,7 @@ const made = catalogue(import.meta.url, {
 	bodies: false,
 	time: (seconds) => String(seconds),
 	tolerance: 300,
+	future: 300,
 	sign: ({ secret, body, time }) => hash('md5', [secret, time, body], 'hex'),
 	place: (signature, { body, time }) => ({ body: form(signature, time, body.toString()) }),
 });

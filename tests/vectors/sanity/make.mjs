@@ -7,6 +7,8 @@ const made = catalogue(import.meta.url, {
 	other: 'a secret of Sanitz',
 	body: { _id: 'drafts.1', _type: 'post', title: 'Zoë' },
 	time: (seconds) => String(seconds * 1000),
+	tolerance: 3600,
+	future: 300,
 	sign: ({ secret, body, time }) => hmac('sha256', secret, [`${time}.`, body], 'base64url'),
 	headers: (signatures, { time }) => [['sanity-webhook-signature',
 		[`t=${time}`, ...signatures.map((signature) => `v1=${signature}`)].join(',')]],

@@ -32,6 +32,10 @@ const json_request = (body, digest) => {
 };
 made.vector('json', json_request(json, hash('sha256', json, 'hex')));
 made.vector('refused-json-of-another-body', { ...json_request(json, hash('sha256', 'x', 'hex')), right: undefined, expect: 'wrong' });
+/* Its signature is also that of a form without fields. */
+made.vector('refused-json-as-an-empty-form', { ...json_request(Buffer.alloc(0), hash('sha256', json, 'hex')), right: undefined, expect: 'wrong',
+	headers: json_request(json, hash('sha256', json, 'hex')).headers.map(([name, value]) =>
+		[name, name === 'Content-Type' ? 'application/x-www-form-urlencoded' : value]) });
 made.vector('refused-json-without-digest', { ...made.request({ body: json, signature: hmac('sha256', '12345678901234567890123456789012', url, 'base64') }),
 	headers: [['Content-Type', 'application/json'], ['X-Twilio-Signature', hmac('sha256', '12345678901234567890123456789012', url, 'base64')]],
 	right: undefined, expect: 'wrong' });
