@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "alloc.h"
@@ -489,6 +490,23 @@ digest_body(struct request *request)
 	return request->has_digest;
 }
 
+/* The digest of what the body says: of the document where a form holds one, since what stands
+ * around that may be signed by nobody. */
+static bool
+digest_event(struct request *request, uint8_t digest[CRYPTO_DIGEST_MAX])
+{
+	struct slice body = request->message.body;
+	struct slice document = request->endpoint->provider->document != NULL
+					? message_document(&request->message)
+					: body;
+	if (document.data != NULL && document.data != body.data)
+		return crypto_hash(CRYPTO_SHA256, &document, 1, digest);
+	if (!digest_body(request))
+		return false;
+	memcpy(digest, request->digest, crypto_digest_size(CRYPTO_SHA256));
+	return true;
+}
+
 /*
  * The deduplication key, of signed material only: an id that the signature does
  * not cover could be changed by whoever replays the request.
@@ -498,8 +516,8 @@ make_key(struct request *request)
 {
 	const struct provider *provider = request->endpoint->provider;
 	struct message *message = &request->message;
-	uint8_t random[16];
-	struct slice bytes = { (const char *)request->digest, crypto_digest_size(CRYPTO_SHA256) };
+	uint8_t random[16], digest[CRYPTO_DIGEST_MAX];
+	struct slice bytes = { (const char *)digest, crypto_digest_size(CRYPTO_SHA256) };
 	bool made = false;
 
 	switch (request->endpoint->dedupe) {
@@ -508,9 +526,9 @@ make_key(struct request *request)
 			message->key = message->id;
 			return OUTCOME_ACCEPTED;
 		}
-		made = digest_body(request);
+		made = digest_event(request, digest);
 		break;
-	case PROVIDER_DEDUPE_BODY: made = digest_body(request); break;
+	case PROVIDER_DEDUPE_BODY: made = digest_event(request, digest); break;
 	case PROVIDER_DEDUPE_OFF:
 		/* Time first, as in UUIDv7 (RFC 9562 section 5.7): keys that follow each other lie on
 		 * one page of the store's index. */

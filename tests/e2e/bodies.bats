@@ -10,9 +10,10 @@ setup_file() {
 	lab_store
 	{
 		provider inform 'document = "payload"'
+		provider partial 'document = "payload"' | sed 's/"{body}"/"{form:payload}"/'
 		provider zipped 'gzip = "signed"'
 		provider zippedlate 'gzip = "plain"'
-		for name in inform zipped zippedlate; do
+		for name in inform partial zipped zippedlate; do
 			endpoint "$name" "$name" "run = { \"$LAB/handlers/record\" }" \
 				'secret = "file:idfy.secret"'
 			endpoint "${name}raw" "$name" "run = { \"$LAB/handlers/record\" }" \
@@ -187,4 +188,17 @@ is_handled() {
 
 @test "zlib is no library that each start would load" {
 	not grep -q 'libz\.so' <(ldd "$HOOKCGI")
+}
+
+@test "a form around a signed document is no new event, whatever stands beside it" {
+	local doc
+	doc=$(file '{"type":"push","n":4711}' doc)
+	send partial "$(file 'payload=%7B%22type%22%3A%22push%22%2C%22n%22%3A4711%7D' one)" "$doc" \
+		-H 'Content-Type: application/x-www-form-urlencoded'
+	expect 200 "the form"
+	answer_has accepted
+	send partial "$(file 'junk=1&payload=%7b%22type%22%3a%22push%22%2C%22n%22:4711}' two)" "$doc" \
+		-H 'Content-Type: application/x-www-form-urlencoded'
+	expect 200 "the same document in another form"
+	answer_has duplicate
 }
