@@ -104,8 +104,10 @@ main(int argc, char **argv)
 	static char first[] = "0123456789abcdef0123456789abcdef",
 		    second[] = "another secret of 32 bytes......!";
 	static char source[] = "literal";
-	const struct config_secret secrets[] = { { first, sizeof first - 1, source },
-		{ second, sizeof second - 1, source } };
+	const struct config_secret secrets[] = {
+		{ .text = first, .len = sizeof first - 1, .source = source },
+		{ .text = second, .len = sizeof second - 1, .source = source },
+	};
 	uint8_t mac[64];
 
 	memset(body, 'b', sizeof body);
