@@ -104,6 +104,28 @@ print_secrets(const struct config_endpoint *endpoint)
 	putchar('\n');
 }
 
+static bool
+is_url_signed(const struct provider *provider)
+{
+	for (size_t i = 0; i < provider->scheme_count; i++)
+		for (size_t j = 0; j < provider->schemes[i].signs_count; j++)
+			for (size_t k = 0; k < provider->schemes[i].signs[j]->count; k++)
+				if (provider->schemes[i].signs[j]->parts[k].kind == TEMPLATE_URL)
+					return true;
+	return false;
+}
+
+static void
+print_url(const struct config_endpoint *endpoint)
+{
+	if (endpoint->url != NULL)
+		printf("    %-9s %s\n", "url", endpoint->url);
+	else if (is_url_signed(endpoint->provider))
+		printf("    %-9s signed, and taken from the web server: where the sender calls "
+		       "another, as a proxy's, write url = \"https://HOST/PATH\"\n",
+			"url");
+}
+
 /* Their names; the values may be secrets. */
 static void
 print_parameters(const struct config_endpoint *endpoint)
@@ -156,6 +178,7 @@ print_endpoint(const struct config *config, const struct config_endpoint *endpoi
 		print_scheme(&endpoint->provider->schemes[i], i == 0);
 	print_secrets(endpoint);
 	print_parameters(endpoint);
+	print_url(endpoint);
 	for (size_t i = 0; i < endpoint->provider->handshake_count; i++)
 		print_handshake(&endpoint->provider->handshakes[i], endpoint);
 	print_list("events", endpoint->events, endpoint->event_count);

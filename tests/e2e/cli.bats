@@ -189,6 +189,20 @@ secret_file() {
 	check_says "${config/file:framed.secret/file framed}" 0 '^no faults$'
 }
 
+@test "check shows the URL that is signed, and where it comes from" {
+	local config='endpoint "a" { provider = "twilio" secret = "file:idfy.secret" run = {} }'
+	check_says "$config" 0 '^    url +signed, and taken from the web server: .*write url = '
+	check_says "${config/run/url = \"https:\/\/b.example\/a\" run}" 0 '^    url +https://b.example/a$'
+	check_says "${config/twilio/idfy}" 0 '^no faults$'
+	[[ $output != *"    url "* ]]
+}
+
+@test "check says that arguments are strings of their own" {
+	local config="endpoint \"a\" { provider = \"idfy\" secret = \"file:idfy.secret\" run = "
+	check_says "$config \"$LAB/handlers/record --x\" }" 0 'cannot run: .* \(its arguments are strings of their own: run = '
+	check_says "$config \"record --x\" }" 78 'write "/path/to/record" or'
+}
+
 @test "check says which form a key has to have" {
 	secret_file key 'hello\n'
 	check_says 'endpoint "a" { provider = "discord" secret = "file:key" run = {} }' 78 'etc/key) is not in hex'
