@@ -292,7 +292,7 @@ try_handshake(struct look *look, bool verified)
 		if (answer.learned.len > 0)
 			printf("  and what it brings is kept as the secret in %s, once\n",
 				look->endpoint->learned);
-		result = CLI_DONE;
+		result = handshake->status < 300 ? CLI_DONE : CLI_NO;
 		break;
 	case HANDSHAKE_ABSENT: result = NO_HANDSHAKE; break;
 	case HANDSHAKE_UNFIT: refuse(400, answer.unfit_reason); break;
@@ -823,6 +823,6 @@ const struct cli_command cli_explain = {
 		"past\n"
 		"  --url URL     the URL that the sender called, for senders that sign it\n"
 		"Shows no secret, and no signature but those that were sent.\n"
-		"Exit code 0 when it verifies, or is a handshake; else 1.\n",
+		"Exit code 0 when it verifies, or is a handshake that is answered 2xx; else 1.\n",
 	.run = run_explain,
 };
