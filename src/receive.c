@@ -293,7 +293,10 @@ learn(struct request *request)
 	result = learn_secret(request->endpoint->learned, buf_slice(learned), request->reason_made);
 	http_wait_end(request->exchange);
 	switch (result) {
-	case LEARN_DONE: return OUTCOME_HANDSHAKE;
+	case LEARN_DONE:
+		/* The first event may come at once. */
+		service_look_again(request->snapshot);
+		return OUTCOME_HANDSHAKE;
 	case LEARN_OTHER: return because(request, OUTCOME_CLOSED, request->reason_made);
 	case LEARN_FAILED: break;
 	}
