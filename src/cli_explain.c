@@ -370,7 +370,8 @@ distance_of(enum signature_result result)
 	case SIGNATURE_EXPIRED:
 	case SIGNATURE_EARLY: return 2;
 	case SIGNATURE_AMBIGUOUS: return 3;
-	case SIGNATURE_WRONG: return 4;
+	case SIGNATURE_WRONG:
+	case SIGNATURE_NO_KEY: return 4;
 	case SIGNATURE_REPEATED: return 5;
 	case SIGNATURE_MALFORMED: return 6;
 	case SIGNATURE_MISSING: return 7;
@@ -660,6 +661,11 @@ print_remedy(struct look *look, enum signature_result result)
 			puts("  the sender signs with another secret, or the body (or what else is "
 			     "signed) is not as it was sent");
 		return;
+	case SIGNATURE_NO_KEY:
+		puts("  write the sender's key of that name into the endpoint: key \"NAME\" { "
+		     "secret "
+		     "= \"file:PATH\" }");
+		return;
 	case SIGNATURE_EXPIRED:
 		puts("  the signature is right: a saved request gets old (--time=S looks at it as "
 		     "it was then), else compare the clocks");
@@ -694,7 +700,7 @@ status_of(const struct look *look, enum signature_result result)
 static int
 explain_signature(struct look *look)
 {
-	struct signature_report report = { 0, 0 };
+	struct signature_report report = { .scheme = 0 };
 	enum signature_result result;
 	bool valid;
 

@@ -375,6 +375,10 @@ verify(struct request *request, bool has_length)
 	case SIGNATURE_EXPIRED:
 	case SIGNATURE_EARLY:
 		return because(request, OUTCOME_UNAUTHORIZED, signature_reason(result));
+	case SIGNATURE_NO_KEY:
+		snprintf(request->reason_made, sizeof request->reason_made,
+			"no secret for the key %s: write a block key of that id", report.key_id);
+		return because(request, OUTCOME_UNAUTHORIZED, request->reason_made);
 	}
 	if (handshake_may_have_signed(request->endpoint->provider,
 		    &request->endpoint->provider->schemes[report.scheme], &request->message)) {

@@ -269,6 +269,7 @@ explain_says() {
 	printf '%s\n' 'POST /hooks/pusher HTTP/1.1' 'X-Pusher-Key: def' "X-Pusher-Signature: $signature" '' >"$request"
 	explain_says 1 pusher 'secret 1 is for another key: "abc"'
 	explain_says 1 pusher 'block key of this id is missing.*"def"'
+	explain_says 1 pusher '^  no secret is for the key that the sender names: answered 401'
 }
 
 @test "sign makes the signature that openssl makes" {
