@@ -104,26 +104,11 @@ print_secrets(const struct config_endpoint *endpoint)
 	putchar('\n');
 }
 
-static bool
-is_url_signed(const struct provider *provider)
-{
-	for (size_t i = 0; i < provider->scheme_count; i++)
-		for (size_t j = 0; j < provider->schemes[i].signs_count; j++)
-			for (size_t k = 0; k < provider->schemes[i].signs[j]->count; k++)
-				if (provider->schemes[i].signs[j]->parts[k].kind == TEMPLATE_URL)
-					return true;
-	return false;
-}
-
 static void
 print_url(const struct config_endpoint *endpoint)
 {
 	if (endpoint->url != NULL)
 		printf("    %-9s %s\n", "url", endpoint->url);
-	else if (is_url_signed(endpoint->provider))
-		printf("    %-9s signed, and taken from the web server: where the sender calls "
-		       "another, as a proxy's, write url = \"https://HOST/PATH\"\n",
-			"url");
 }
 
 /* Their names; the values may be secrets. */

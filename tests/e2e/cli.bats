@@ -189,9 +189,9 @@ secret_file() {
 	check_says "${config/file:framed.secret/file framed}" 0 '^no faults$'
 }
 
-@test "check shows the URL that is signed, and where it comes from" {
+@test "check shows the URL that is signed, or asks for it" {
 	local config='endpoint "a" { provider = "twilio" secret = "file:idfy.secret" run = {} }'
-	check_says "$config" 0 '^    url +signed, and taken from the web server: .*write url = '
+	check_says "$config" 0 'warning: provider "twilio" signs the URL .*write url = '
 	check_says "${config/run/url = \"https:\/\/b.example\/a\" run}" 0 '^    url +https://b.example/a$'
 	check_says "${config/twilio/idfy}" 0 '^no faults$'
 	[[ $output != *"    url "* ]]
