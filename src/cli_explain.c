@@ -384,7 +384,7 @@ static void
 ask_scheme(struct look *look, size_t index, struct told *out)
 {
 	struct provider alone = *look->provider;
-	struct signature_report report;
+	struct signature_report report = { .scheme = 0 };
 	struct verifier *verifier;
 	char reason[256] = "";
 
@@ -435,7 +435,7 @@ print_schemes(struct look *look, bool valid, size_t fitted)
 static bool
 fits(const struct look *look, char *const *variables, struct slice body, const char *url)
 {
-	struct signature_report report;
+	struct signature_report report = { .scheme = 0 };
 	struct message other;
 	enum signature_result result;
 

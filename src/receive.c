@@ -357,7 +357,7 @@ refuse_closed(struct request *request, enum outcome outcome)
 static enum outcome
 verify(struct request *request, bool has_length)
 {
-	struct signature_report report;
+	struct signature_report report = { .scheme = 0 };
 	if (request->verifier == NULL)
 		return because(request, OUTCOME_UNAUTHORIZED, "no secret has been learned yet");
 	enum signature_result result = signature_verify(

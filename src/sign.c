@@ -1035,7 +1035,7 @@ wrap_document(struct making *making)
 static bool
 prove(struct making *making)
 {
-	struct signature_report report;
+	struct signature_report report = { .scheme = 0 };
 	enum signature_result result;
 	struct verifier *verifier =
 		verifier_new(making->provider, making->secret, 1, making->reason);

@@ -42,6 +42,21 @@ check_says() {
 	return 1
 }
 
+# NAME TEXT: a file that the lab's user can read, and nobody else.
+secret_file() {
+	printf %b "$2" >"$LAB/etc/$1"
+	chown "$LAB_USER" "$LAB/etc/$1"
+	chmod 600 "$LAB/etc/$1"
+}
+
+# EXIT ENDPOINT PATTERN: what explain says of the request in $LAB/conf/request.
+explain_says() {
+	run hookcgi -c "$LAB/etc/try.conf" explain "$2" "$LAB/conf/request"
+	[ "$status" -eq "$1" ] && grep -qE -- "$3" <<<"$output" && return 0
+	printf 'explain: exit %s, not %s, or nothing like %s in\n%s\n' "$status" "$1" "$3" "$output"
+	return 1
+}
+
 @test "version names the program and a version" {
 	ends_with 0 version
 	[[ $output =~ ^hookcgi\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
@@ -165,13 +180,6 @@ check_says() {
 	[[ $output == *not-there.conf* ]]
 }
 
-# NAME TEXT: a file that the lab's user can read, and nobody else.
-secret_file() {
-	printf %b "$2" >"$LAB/etc/$1"
-	chown "$LAB_USER" "$LAB/etc/$1"
-	chmod 600 "$LAB/etc/$1"
-}
-
 @test "check warns of what editing and copying leave around a secret" {
 	local config="endpoint \"a\" { provider = \"idfy\" secret = \"file:framed.secret\" run = {} }"
 	secret_file framed.secret 'canary\r\n'
@@ -209,14 +217,6 @@ secret_file() {
 	check_says 'endpoint "a" { provider = "gitlab-signed" secret = "file:key" run = {} }' 78 'etc/key) is not in base64'
 	check_says 'endpoint "a" { provider = "paypal" secret = "file:key" parameters = {"webhook_id=1"} run = {} }' 78 \
 		"etc/key) is not the sender's public key"
-}
-
-# EXIT ENDPOINT PATTERN: what explain says of the request in $LAB/conf/request.
-explain_says() {
-	run hookcgi -c "$LAB/etc/try.conf" explain "$2" "$LAB/conf/request"
-	[ "$status" -eq "$1" ] && grep -qE -- "$3" <<<"$output" && return 0
-	printf 'explain: exit %s, not %s, or nothing like %s in\n%s\n' "$status" "$1" "$3" "$output"
-	return 1
 }
 
 @test "explain judges a saved request as the endpoint does" {

@@ -548,7 +548,7 @@ shut() {
 '
 	logged 'write handshake = \"open\" into the endpoint while you register the URL'
 	[ -z "${STORE:-}" ] ||
-		refused_with 'write handshake = \"open\" into the endpoint while you register the URL'
+		refused_with 'write handshake = "open" into the endpoint while you register the URL'
 }
 
 # What the endpoint signs for anybody is never taken for an event.

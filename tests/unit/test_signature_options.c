@@ -627,8 +627,9 @@ a_secret_need_fit_one_scheme_only(void **state)
 	verifier_free(verifier);
 	/* None fits: what the first says. */
 	assert_null(verifier_new(provider, &none, 1, reason));
-	assert_string_equal(reason, "secret 1 (literal) is not in the encoding that the provider's "
-				    "key option names");
+	assert_string_equal(reason,
+		"secret 1 (literal) is not in hex, as this sender's is: put it in as the "
+		"sender shows it, and nothing else");
 	provider_free(provider);
 }
 
