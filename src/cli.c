@@ -147,6 +147,21 @@ cli_find_endpoint(const struct config *config, const char *name)
 	return NULL;
 }
 
+void
+cli_compare_url(const struct config_endpoint *endpoint, const char *url)
+{
+	size_t end = strcspn(url, "?#");
+	size_t start = end;
+	while (start > 0 && url[start - 1] != '/')
+		start--;
+	struct slice last = { url + start, end - start };
+	if (!slice_equal(last, slice_of(endpoint->name)))
+		fprintf(stderr,
+			"hookcgi: note: the URL does not end in /%s, the name of the endpoint: the "
+			"request may reach another, or none\n",
+			endpoint->name);
+}
+
 bool
 cli_time(const char *given, int64_t *ms_out)
 {

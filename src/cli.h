@@ -64,6 +64,12 @@ struct config *cli_load_config(const char *given, const char *only);
 /* The endpoint of that name when it can be used; NULL and a line on standard error. */
 const struct config_endpoint *cli_find_endpoint(const struct config *config, const char *name);
 
+/*
+ * A line on standard error where the last part of the URL's path, which is what chooses the
+ * endpoint, is not this one's name. It is no fault: a web server may rewrite paths.
+ */
+void cli_compare_url(const struct config_endpoint *endpoint, const char *url);
+
 /* The time given in seconds since 1970, else now, in milliseconds. false: it is not a number of
  * seconds in a year of four digits. */
 bool cli_time(const char *given, int64_t *ms_out);

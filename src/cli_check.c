@@ -104,6 +104,13 @@ print_secrets(const struct config_endpoint *endpoint)
 	putchar('\n');
 }
 
+static void
+print_url(const struct config_endpoint *endpoint)
+{
+	if (endpoint->url != NULL)
+		printf("    %-9s %s\n", "url", endpoint->url);
+}
+
 /* Their names; the values may be secrets. */
 static void
 print_parameters(const struct config_endpoint *endpoint)
@@ -156,6 +163,7 @@ print_endpoint(const struct config *config, const struct config_endpoint *endpoi
 		print_scheme(&endpoint->provider->schemes[i], i == 0);
 	print_secrets(endpoint);
 	print_parameters(endpoint);
+	print_url(endpoint);
 	for (size_t i = 0; i < endpoint->provider->handshake_count; i++)
 		print_handshake(&endpoint->provider->handshakes[i], endpoint);
 	print_list("events", endpoint->events, endpoint->event_count);

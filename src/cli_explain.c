@@ -292,7 +292,7 @@ try_handshake(struct look *look, bool verified)
 		if (answer.learned.len > 0)
 			printf("  and what it brings is kept as the secret in %s, once\n",
 				look->endpoint->learned);
-		result = CLI_DONE;
+		result = handshake->status < 300 ? CLI_DONE : CLI_NO;
 		break;
 	case HANDSHAKE_ABSENT: result = NO_HANDSHAKE; break;
 	case HANDSHAKE_UNFIT: refuse(400, answer.unfit_reason); break;
@@ -370,7 +370,8 @@ distance_of(enum signature_result result)
 	case SIGNATURE_EXPIRED:
 	case SIGNATURE_EARLY: return 2;
 	case SIGNATURE_AMBIGUOUS: return 3;
-	case SIGNATURE_WRONG: return 4;
+	case SIGNATURE_WRONG:
+	case SIGNATURE_NO_KEY: return 4;
 	case SIGNATURE_REPEATED: return 5;
 	case SIGNATURE_MALFORMED: return 6;
 	case SIGNATURE_MISSING: return 7;
@@ -383,7 +384,7 @@ static void
 ask_scheme(struct look *look, size_t index, struct told *out)
 {
 	struct provider alone = *look->provider;
-	struct signature_report report;
+	struct signature_report report = { .scheme = 0 };
 	struct verifier *verifier;
 	char reason[256] = "";
 
@@ -434,7 +435,7 @@ print_schemes(struct look *look, bool valid, size_t fitted)
 static bool
 fits(const struct look *look, char *const *variables, struct slice body, const char *url)
 {
-	struct signature_report report;
+	struct signature_report report = { .scheme = 0 };
 	struct message other;
 	enum signature_result result;
 
@@ -660,6 +661,11 @@ print_remedy(struct look *look, enum signature_result result)
 			puts("  the sender signs with another secret, or the body (or what else is "
 			     "signed) is not as it was sent");
 		return;
+	case SIGNATURE_NO_KEY:
+		puts("  write the sender's key of that name into the endpoint: key \"NAME\" { "
+		     "secret "
+		     "= \"file:PATH\" }");
+		return;
 	case SIGNATURE_EXPIRED:
 		puts("  the signature is right: a saved request gets old (--time=S looks at it as "
 		     "it was then), else compare the clocks");
@@ -694,7 +700,7 @@ status_of(const struct look *look, enum signature_result result)
 static int
 explain_signature(struct look *look)
 {
-	struct signature_report report = { 0, 0 };
+	struct signature_report report = { .scheme = 0 };
 	enum signature_result result;
 	bool valid;
 
@@ -823,6 +829,6 @@ const struct cli_command cli_explain = {
 		"past\n"
 		"  --url URL     the URL that the sender called, for senders that sign it\n"
 		"Shows no secret, and no signature but those that were sent.\n"
-		"Exit code 0 when it verifies, or is a handshake; else 1.\n",
+		"Exit code 0 when it verifies, or is a handshake that is answered 2xx; else 1.\n",
 	.run = run_explain,
 };

@@ -562,6 +562,22 @@ ledger_table_live(struct ledger_table *table)
 		fix(table, true);
 }
 
+/* A cell stands in no quotes, so those in it need no escape: what a reason says to write can be
+ * copied from it. */
+static void
+restore_quotes(char *escaped)
+{
+	char *to = escaped;
+	for (const char *from = escaped; *from != '\0'; from++) {
+		if (from[0] == '\\' && from[1] == '"')
+			from++;
+		else if (from[0] == '\\' && from[1] != '\0')
+			*to++ = *from++;
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
 void
 ledger_table_cell(struct ledger_table *table, struct slice text)
 {
@@ -572,7 +588,9 @@ ledger_table_cell(struct ledger_table *table, struct slice text)
 	if (text.len == 0 && !last)
 		text = slice_of("-");
 	text_append_escaped(&cell, text, CELL_MAX);
-	table->cells[table->cell_count++] = buf_take(&cell);
+	char *shown = buf_take(&cell);
+	restore_quotes(shown);
+	table->cells[table->cell_count++] = shown;
 	if (table->fixed && last)
 		print_cells(table);
 	else if (table->cell_count == TABLE_SAMPLE * table->column_count)

@@ -227,8 +227,10 @@ sign(const struct cli_command *command, int argc, char **argv, const char *confi
 	out->type = values[OPTION_TYPE] != NULL ? values[OPTION_TYPE]
 						: guess_type(buf_slice(&out->body));
 	if (config_awaits_secret(out->endpoint)) {
-		fprintf(stderr, "hookcgi: no secret has been learned yet: a handshake writes %s\n",
-			out->endpoint->learned);
+		bool subscribes = out->endpoint->provider->subscription != NULL;
+		fprintf(stderr, "hookcgi: no secret has been learned yet: %s%s writes %s\n",
+			subscribes ? "hookcgi subscribe " : "a handshake",
+			subscribes ? out->endpoint->name : "", out->endpoint->learned);
 		return CLI_NO;
 	}
 	return make_request(out, values) ? CLI_DONE : CLI_NO;
@@ -381,8 +383,10 @@ run_send(const struct cli_command *command, int argc, char **argv, const char *c
 	const char *values[OPTION_COUNT] = { NULL };
 	struct signing signing = { .config = NULL };
 	int result = sign(command, argc, argv, config, values, &signing);
-	if (result == CLI_DONE)
+	if (result == CLI_DONE) {
+		cli_compare_url(signing.endpoint, values[OPTION_URL]);
 		result = send_signed(&signing, values[OPTION_URL]);
+	}
 	signing_free(&signing);
 	return fflush(stdout) == 0 ? result : CLI_NO;
 }

@@ -308,7 +308,7 @@ exists(const char *path)
 }
 
 static int
-subscribe(struct calling *calling)
+subscribe(struct calling *calling, const char *url)
 {
 	const char *const paths[] = { calling->endpoint->learned, calling->id_path };
 	for (size_t i = 0; i < 2; i++) {
@@ -320,6 +320,7 @@ subscribe(struct calling *calling)
 			paths[i], calling->endpoint->name);
 		return CLI_NO;
 	}
+	cli_compare_url(calling->endpoint, url);
 	if (!call(calling, "POST", NULL))
 		return CLI_NO;
 	return succeeded(calling) ? keep(calling) : refused(calling, "no webhook was made");
@@ -335,7 +336,7 @@ run_subscribe(const struct cli_command *command, int argc, char **argv, const ch
 		result = cli_usage(
 			command, "subscribe needs --url URL, which the sender is to call");
 	if (result == CLI_DONE)
-		result = subscribe(&calling);
+		result = subscribe(&calling, values[OPTION_URL]);
 	calling_free(&calling);
 	return fflush(stdout) == 0 ? result : CLI_NO;
 }

@@ -96,13 +96,26 @@ compare_name(const void *name, const void *endpoint)
 	return order != 0 ? order : (wanted->len > len) - (wanted->len < len);
 }
 
+/* What is learned comes into its place whole (learn.h). */
+static bool
+is_learned(const struct config *config, const char *path)
+{
+	for (size_t i = 0; i < config->endpoint_count; i++) {
+		const char *learned = config->endpoints[i].learned;
+		if (learned != NULL && strcmp(learned, path) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool
 config_has_settled(const struct config *config)
 {
 	int64_t now = clock_wall_ms();
 	for (size_t i = 0; i < config->watch_count; i++) {
 		struct stat status;
-		if (stat(config->watches[i].path, &status) != 0)
+		if (is_learned(config, config->watches[i].path) ||
+			stat(config->watches[i].path, &status) != 0)
 			continue;
 		int64_t age_ms = now - (int64_t)status.st_mtim.tv_sec * 1000 -
 				 status.st_mtim.tv_nsec / 1000000;

@@ -150,7 +150,8 @@ void config_free(struct config *config);
 bool config_changed(const struct config *config);
 
 /* Was none of its files written to just now? One that was (an upload, an editor that truncates) may be half
- * there: look again later. A clock that stands before a file's time holds nothing up. */
+ * there: look again later. A clock that stands before a file's time holds nothing up, nor does a secret that
+ * was learned, which comes whole. */
 bool config_has_settled(const struct config *config);
 
 /* NULL: none of that name. */

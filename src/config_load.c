@@ -484,8 +484,12 @@ check_program(
 			break;
 		/* fallthrough */
 	case SAFETY_PROGRAM_ABSENT:
-		loader_warn(
-			section, line, "this handler cannot run: %s", buf_text(&refusal.reason));
+		loader_warn(section, line, "this handler cannot run: %s%s",
+			buf_text(&refusal.reason),
+			strchr(path, ' ') != NULL ? " (its arguments are strings of their own: run "
+						    "= {\"/path/to/it\", "
+						    "\"--option\"})"
+						  : "");
 		run->cannot_run = xstrdup(buf_text(&refusal.reason));
 		break;
 	case SAFETY_PROGRAM_UNSAFE:
@@ -503,10 +507,11 @@ load_program(
 	const struct section *section, unsigned line, const char *program, struct config_run *run)
 {
 	if (strchr(program, '/') == NULL || strpbrk(program, "{}") != NULL) {
+		const char *name = strpbrk(program, "{}/") == NULL ? program : "program";
 		loader_fault(section, line,
 			"run = {\"%s\", …}: the program has to be a fixed path with a slash: "
-			"write \"/path/to/%s\" or \"./NAME\" (beside this file)",
-			program, strpbrk(program, "{}/") == NULL ? program : "program");
+			"write \"/path/to/%.*s\" or \"./NAME\" (beside this file)",
+			program, (int)strcspn(name, " "), name);
 		return NULL;
 	}
 	char *path = loader_path(section->loader->config, program);

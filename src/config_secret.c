@@ -107,6 +107,21 @@ read_literal(const struct place *place, const char *value, struct config_secret 
 	return true;
 }
 
+/* Most who write a file's name mean the file. */
+static void
+warn_of_name(const struct place *place, const char *value)
+{
+	char *path = loader_path(place->section->loader->config, value);
+	struct stat status;
+	if (strncmp(value, "env:", 4) != 0 && strncmp(value, "file:", 5) != 0 && *value != '\0' &&
+		stat(path, &status) == 0 && S_ISREG(status.st_mode))
+		loader_warn(place->section, place->line,
+			"%s is taken as it stands here, and there is a file of that name: write "
+			"\"file:\" in front of it to mean what the file holds",
+			place->what);
+	free(path);
+}
+
 static void
 free_secret_of(struct config_secret *secret)
 {
@@ -143,6 +158,39 @@ read_value(const struct place *place, const char *value, struct config_secret *o
 	return read;
 }
 
+/* Keys and certificates have a form of their own, in which blanks around them do not count. */
+static bool
+is_key_text(struct slice text)
+{
+	return (text.len > 0 && text.data[0] == '{') ||
+	       (text.len > 5 && memcmp(text.data, "-----", 5) == 0);
+}
+
+/* What editors and copying leave around a secret counts, and no signature fits then. */
+static void
+warn_of_frame(const struct place *place, const struct config_secret *secret)
+{
+	struct slice text = { secret->text, secret->len };
+	if (is_key_text(text))
+		return;
+	char first = text.data[0], last = text.data[text.len - 1];
+	if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
+		loader_warn(place->section, place->line,
+			"the secret (%s) begins with a byte order mark, which counts: save it as "
+			"UTF-8 without one",
+			secret->source);
+	else if (memchr(" \t\r\n", first, 4) != NULL || memchr(" \t\r\n", last, 4) != NULL)
+		loader_warn(place->section, place->line,
+			"the secret (%s) begins or ends with a blank or an empty line, which "
+			"counts: take it out, unless the sender's has it",
+			secret->source);
+	else if (text.len > 1 && first == last && memchr("\"'", first, 2) != NULL)
+		loader_warn(place->section, place->line,
+			"the secret (%s) stands in quotes, which count: take them out, unless "
+			"the sender's has them",
+			secret->source);
+}
+
 /* Put the secret, which is taken over, into the endpoint's list. */
 static void
 add_secret(const struct place *place, struct config_secret *secret, const char *key_id)
@@ -156,6 +204,7 @@ add_secret(const struct place *place, struct config_secret *secret, const char *
 		free_secret_of(secret);
 		return;
 	}
+	warn_of_frame(place, secret);
 	secret->key_id = key_id != NULL ? xstrdup(key_id) : NULL;
 	endpoint->secrets[endpoint->secret_count++] = *secret;
 }
@@ -179,8 +228,10 @@ check_learning(const struct place *place, const char *path)
 	struct safety_refusal refusal;
 	safety_refusal_init(&refusal);
 	if (!safety_check_append(path, &refusal)) {
-		loader_fault(place->section, place->line, "the secret cannot be learned: %s",
-			buf_text(&refusal.reason));
+		loader_fault(place->section, place->line,
+			"the secret cannot be learned: %s; the best place is beside the store, as "
+			"\"learned:/var/lib/hookcgi/%s.secret\"",
+			buf_text(&refusal.reason), place->section->endpoint->name);
 		config_watch_refused(place->section->loader->config, path, &refusal);
 	}
 	safety_refusal_free(&refusal);
@@ -236,6 +287,7 @@ load_secret(const struct place *place, const char *value, const char *key_id)
 {
 	struct config_secret secret;
 	if (strncmp(value, "learned:", 8) != 0) {
+		warn_of_name(place, value);
 		if (read_value(place, value, &secret))
 			add_secret(place, &secret, key_id);
 	} else if (key_id != NULL) {

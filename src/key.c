@@ -48,6 +48,23 @@ append_digest(enum crypto_digest digest, struct slice text, struct buf *out)
 	return done;
 }
 
+static const char *
+not_encoded(enum text_encoding encoding)
+{
+	switch (encoding) {
+	case TEXT_HEX:
+	case TEXT_HEX_UPPER:
+	case TEXT_BASE64_HEX:
+		return "is not in hex, as this sender's is: put it in as the sender shows it, and "
+		       "nothing else";
+	case TEXT_BASE64:
+	case TEXT_BASE64URL:
+		return "is not in base64, as this sender's is: put it in as the sender shows it, "
+		       "and nothing else";
+	}
+	return NULL;
+}
+
 /* Append the key's bytes, derived from the secret's text, to out (which is empty). NULL: done;
  * else what is wrong, for people. */
 static const char *
@@ -76,7 +93,7 @@ derive(const struct provider_key *rule, const struct config_secret *secret, stru
 	case PROVIDER_KEY_TEXT: done = buf_append_slice(out, text); break;
 	case PROVIDER_KEY_ENCODED:
 		if (!text_decode(rule->encoding, text, out))
-			return "is not in the encoding that the provider's key option names";
+			return not_encoded(rule->encoding);
 		break;
 	case PROVIDER_KEY_DIGEST: done = append_digest(rule->digest, text, out); break;
 	}
@@ -151,7 +168,8 @@ key_make(const struct provider_scheme *scheme, const struct config_secret *secre
 	case PROVIDER_PUBLIC:
 		key->public = make_public(scheme, buf_slice(&derived));
 		if (key->public == NULL)
-			wrong = "is not a public key of the provider's algorithm";
+			wrong = "is not the sender's public key, or one for another algorithm: "
+				"\"hookcgi provider NAME\" says where it is found";
 		break;
 	case PROVIDER_HASH:
 		if (!buf_append_slice(&key->text, buf_slice(&derived)))

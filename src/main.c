@@ -41,8 +41,8 @@ print_commands(FILE *out)
 {
 	fputs("usage: hookcgi [-c FILE] COMMAND [ARGUMENTS]\n\n", out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	fputs("  version    print the version\n"
+		fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+	fputs("  version      print the version\n"
 	      "\n"
 	      "  -c FILE    the configuration; else $HOOKCGI_CONFIG,\n"
 	      "             ~/.config/hookcgi/hookcgi.conf or /etc/hookcgi/hookcgi.conf\n"

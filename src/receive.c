@@ -293,7 +293,10 @@ learn(struct request *request)
 	result = learn_secret(request->endpoint->learned, buf_slice(learned), request->reason_made);
 	http_wait_end(request->exchange);
 	switch (result) {
-	case LEARN_DONE: return OUTCOME_HANDSHAKE;
+	case LEARN_DONE:
+		/* The first event may come at once. */
+		service_look_again(request->snapshot);
+		return OUTCOME_HANDSHAKE;
 	case LEARN_OTHER: return because(request, OUTCOME_CLOSED, request->reason_made);
 	case LEARN_FAILED: break;
 	}
@@ -354,7 +357,7 @@ refuse_closed(struct request *request, enum outcome outcome)
 static enum outcome
 verify(struct request *request, bool has_length)
 {
-	struct signature_report report;
+	struct signature_report report = { .scheme = 0 };
 	if (request->verifier == NULL)
 		return because(request, OUTCOME_UNAUTHORIZED, "no secret has been learned yet");
 	enum signature_result result = signature_verify(
@@ -372,6 +375,10 @@ verify(struct request *request, bool has_length)
 	case SIGNATURE_EXPIRED:
 	case SIGNATURE_EARLY:
 		return because(request, OUTCOME_UNAUTHORIZED, signature_reason(result));
+	case SIGNATURE_NO_KEY:
+		snprintf(request->reason_made, sizeof request->reason_made,
+			"no secret for the key %s: write a block key of that id", report.key_id);
+		return because(request, OUTCOME_UNAUTHORIZED, request->reason_made);
 	}
 	if (handshake_may_have_signed(request->endpoint->provider,
 		    &request->endpoint->provider->schemes[report.scheme], &request->message)) {

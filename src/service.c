@@ -318,6 +318,15 @@ service_acquire(const char *requested, struct slice endpoint)
 }
 
 void
+service_look_again(struct snapshot *snapshot)
+{
+	struct service *service = snapshot->service;
+	pthread_mutex_lock(&service->lock);
+	service->looked_ms = now_ms() - LOOK_INTERVAL_MS;
+	pthread_mutex_unlock(&service->lock);
+}
+
+void
 service_release(struct snapshot *snapshot)
 {
 	struct service *service = snapshot->service;

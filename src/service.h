@@ -31,6 +31,9 @@ void service_open(const char *given, bool only);
 struct snapshot *service_acquire(const char *requested, struct slice endpoint);
 void service_release(struct snapshot *snapshot);
 
+/* A file of this snapshot has changed: let the next request look, however soon it comes. */
+void service_look_again(struct snapshot *snapshot);
+
 /* The configuration, NULL when none could be loaded: then nothing is served (503). */
 const struct config *snapshot_config(const struct snapshot *snapshot);
 

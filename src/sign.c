@@ -1035,7 +1035,7 @@ wrap_document(struct making *making)
 static bool
 prove(struct making *making)
 {
-	struct signature_report report;
+	struct signature_report report = { .scheme = 0 };
 	enum signature_result result;
 	struct verifier *verifier =
 		verifier_new(making->provider, making->secret, 1, making->reason);
@@ -1055,6 +1055,7 @@ prove(struct making *making)
 	case SIGNATURE_MISSING:
 	case SIGNATURE_MALFORMED:
 	case SIGNATURE_WRONG:
+	case SIGNATURE_NO_KEY:
 	case SIGNATURE_REPEATED:
 	case SIGNATURE_AMBIGUOUS:
 	case SIGNATURE_ERROR: break;

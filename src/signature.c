@@ -39,6 +39,7 @@ signature_reason(enum signature_result result)
 	case SIGNATURE_MISSING: return "no signature";
 	case SIGNATURE_MALFORMED: return "malformed signature";
 	case SIGNATURE_WRONG: return "wrong signature";
+	case SIGNATURE_NO_KEY: return "no secret is for the key that the sender names";
 	case SIGNATURE_EXPIRED: return "expired";
 	case SIGNATURE_EARLY: return "dated in the future";
 	case SIGNATURE_REPEATED: return "repeated signature, id or time header";
@@ -202,20 +203,28 @@ check_secret(struct check *check, const struct key *key, const size_t *group, si
 static void
 note_secret(const struct check *check, size_t index, bool other, bool fits)
 {
-	check_note(check, "secret %zu %s", index + 1,
-		other  ? "is for another key or scheme"
-		: fits ? "makes a signature that was sent"
-		       : "makes none of the signatures that were sent");
+	const char *key_id = check->keys[index].key_id;
+	if (other && key_id != NULL)
+		check_note(check, "secret %zu is for another key: \"%s\"", index + 1, key_id);
+	else
+		check_note(check, "secret %zu %s", index + 1,
+			other  ? "is for another key or scheme"
+			: fits ? "makes a signature that was sent"
+			       : "makes none of the signatures that were sent");
 }
 
 enum signature_result
 check_secrets(struct check *check, const size_t *group, size_t group_count,
 	const struct slice *parts, size_t count, bool *any_out)
 {
+	struct slice named = check->message->key_id;
+	bool meant = false;
+
 	for (size_t i = 0; i < check->secret_count; i++) {
 		const struct key *key = &check->keys[i];
 		enum signature_result result = SIGNATURE_VALID;
 		bool fits = false;
+		meant |= key->key_id == NULL || slice_is(named, key->key_id);
 		if (is_other_key(check, key)) {
 			note_secret(check, i, true, false);
 			continue;
@@ -232,6 +241,15 @@ check_secrets(struct check *check, const size_t *group, size_t group_count,
 		if (fits && !*any_out)
 			check->secret = i;
 		*any_out |= fits;
+	}
+	check->meant |= meant;
+	if (!meant && named.len > 0) {
+		snprintf(check->key_id_text, sizeof check->key_id_text, "%.*s", (int)named.len,
+			named.data);
+		check_note_text(check,
+			"no secret is for the key that the sender names (a block key of this id "
+			"is missing)",
+			named, SIGNATURE_KEY_ID_MAX);
 	}
 	return SIGNATURE_VALID;
 }
@@ -419,7 +437,8 @@ weight_of(enum signature_result result)
 	case SIGNATURE_AMBIGUOUS: return 5;
 	case SIGNATURE_EXPIRED: return 4;
 	case SIGNATURE_EARLY: return 3;
-	case SIGNATURE_WRONG: return 2;
+	case SIGNATURE_WRONG:
+	case SIGNATURE_NO_KEY: return 2;
 	case SIGNATURE_MALFORMED: return 1;
 	case SIGNATURE_MISSING: return 0;
 	}
@@ -516,6 +535,7 @@ struct asked {
 	int64_t now_ms;
 	signature_note *note;
 	void *context;
+	struct signature_report *report;
 };
 
 static enum signature_result
@@ -532,6 +552,10 @@ check_scheme(const struct asked *asked, size_t scheme, size_t *secret_out)
 	check.context = asked->context;
 	check_note(&check, "scheme %s", check.scheme->label);
 	result = check_once(&check);
+	if (result == SIGNATURE_WRONG && !check.meant && check.key_id_text[0] != '\0') {
+		result = SIGNATURE_NO_KEY;
+		memcpy(asked->report->key_id, check.key_id_text, sizeof check.key_id_text);
+	}
 	check_note(&check, "%s", signature_reason(result));
 	*secret_out = check.secret;
 	check_free(&check);
@@ -572,7 +596,7 @@ enum signature_result
 signature_explain(const struct verifier *verifier, struct message *message, int64_t now_ms,
 	struct signature_report *report, signature_note *note_function, void *context)
 {
-	const struct asked asked = { verifier, message, now_ms, note_function, context };
+	const struct asked asked = { verifier, message, now_ms, note_function, context, report };
 	enum signature_result told = SIGNATURE_MISSING;
 
 	/* Stopping at the first scheme that fits tells nothing: which headers were sent is

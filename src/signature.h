@@ -19,6 +19,7 @@
 #include "message.h"
 #include "provider.h"
 
+#define SIGNATURE_KEY_ID_MAX 65
 #define SIGNATURE_LIST_MAX 16 /* signatures looked at in one request */
 
 /* A provider's schemes with an endpoint's secrets, every key scheduled once.
@@ -36,6 +37,7 @@ enum signature_result {
 	SIGNATURE_MISSING,   /* no carrier has one, or something that it signs is absent */
 	SIGNATURE_MALFORMED, /* it does not have the format's shape, or the time is no time */
 	SIGNATURE_WRONG,     /* no secret makes this signature */
+	SIGNATURE_NO_KEY,    /* the sender names a key, and no secret is for it */
 	SIGNATURE_EXPIRED,   /* right, but too old */
 	SIGNATURE_EARLY,     /* right, but too far in the future */
 	SIGNATURE_REPEATED, /* a signature, id or time header came more than once: ambiguous, 400 */
@@ -52,6 +54,8 @@ const char *signature_reason(enum signature_result result);
 struct signature_report {
 	size_t scheme; /* index of the scheme that fitted */
 	size_t secret; /* index of the secret that fitted */
+	/* On SIGNATURE_NO_KEY alone: the key's name as the sender wrote it, not verified, cut. */
+	char key_id[SIGNATURE_KEY_ID_MAX];
 };
 
 /*
@@ -62,7 +66,7 @@ struct signature_report {
  * or had to make the text (a decoded query field). The time window includes
  * both its ends and is judged only after a secret fitted.
  * Otherwise the most telling result over all schemes is returned (ERROR before
- * any other), report is unchanged and timestamp and id are empty.
+ * any other), report is unchanged but for key_id, and timestamp and id are empty.
  */
 enum signature_result signature_verify(const struct verifier *verifier, struct message *message,
 	int64_t now_ms, struct signature_report *report) __attribute__((warn_unused_result));

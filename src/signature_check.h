@@ -51,6 +51,8 @@ struct check {
 	struct slice parts[TEMPLATE_PARTS_MAX];
 	size_t part_count;
 	size_t secret; /* that fitted */
+	bool meant;    /* some secret is for the key that the sender names, or for any */
+	char key_id_text[SIGNATURE_KEY_ID_MAX]; /* that none is for; "" */
 };
 
 /* signature_note.c: tell whoever wants to know why, if anybody does. */

@@ -42,6 +42,21 @@ check_says() {
 	return 1
 }
 
+# NAME TEXT: a file that the lab's user can read, and nobody else.
+secret_file() {
+	printf %b "$2" >"$LAB/etc/$1"
+	chown "$LAB_USER" "$LAB/etc/$1"
+	chmod 600 "$LAB/etc/$1"
+}
+
+# EXIT ENDPOINT PATTERN: what explain says of the request in $LAB/conf/request.
+explain_says() {
+	run hookcgi -c "$LAB/etc/try.conf" explain "$2" "$LAB/conf/request"
+	[ "$status" -eq "$1" ] && grep -qE -- "$3" <<<"$output" && return 0
+	printf 'explain: exit %s, not %s, or nothing like %s in\n%s\n' "$status" "$1" "$3" "$output"
+	return 1
+}
+
 @test "version names the program and a version" {
 	ends_with 0 version
 	[[ $output =~ ^hookcgi\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
@@ -165,6 +180,98 @@ check_says() {
 	[[ $output == *not-there.conf* ]]
 }
 
+@test "check warns of what editing and copying leave around a secret" {
+	local config="endpoint \"a\" { provider = \"idfy\" secret = \"file:framed.secret\" run = {} }"
+	secret_file framed.secret 'canary\r\n'
+	check_says "$config" 0 '^no faults$'
+	for framed in 'canary \n' ' canary\n' 'canary\n\n'; do
+		secret_file framed.secret "$framed"
+		check_says "$config" 0 'try.conf:1: warning: .*framed.secret.* begins or ends with a blank'
+		[[ $output != *canary* ]]
+	done
+	secret_file framed.secret '"canary"\n'
+	check_says "$config" 0 'warning: .*framed.secret.* in quotes'
+	secret_file framed.secret '\xef\xbb\xbfcanary\n'
+	check_says "$config" 0 'warning: .*framed.secret.* byte order mark'
+	check_says "${config/file:/}" 0 'warning: the secret is taken as it stands here, .*write "file:"'
+	check_says "${config/file:framed.secret/file framed}" 0 '^no faults$'
+}
+
+@test "check shows the URL that is signed, or asks for it" {
+	local config='endpoint "a" { provider = "twilio" secret = "file:idfy.secret" run = {} }'
+	check_says "$config" 0 'warning: provider "twilio" signs the URL .*write url = '
+	check_says "${config/run/url = \"https:\/\/b.example\/a\" run}" 0 '^    url +https://b.example/a$'
+	check_says "${config/twilio/idfy}" 0 '^no faults$'
+	[[ $output != *"    url "* ]]
+}
+
+@test "check says that arguments are strings of their own" {
+	local config="endpoint \"a\" { provider = \"idfy\" secret = \"file:idfy.secret\" run = "
+	check_says "$config \"$LAB/handlers/record --x\" }" 0 'cannot run: .* \(its arguments are strings of their own: run = '
+	check_says "$config \"record --x\" }" 78 'write "/path/to/record" or'
+}
+
+@test "check says which form a key has to have" {
+	secret_file key 'hello\n'
+	check_says 'endpoint "a" { provider = "discord" secret = "file:key" run = {} }' 78 'etc/key) is not in hex'
+	check_says 'endpoint "a" { provider = "gitlab-signed" secret = "file:key" run = {} }' 78 'etc/key) is not in base64'
+	check_says 'endpoint "a" { provider = "paypal" secret = "file:key" parameters = {"webhook_id=1"} run = {} }' 78 \
+		"etc/key) is not the sender's public key"
+}
+
+@test "explain judges a saved request as the endpoint does" {
+	local body='{"id":"WH-1","type":"message.new"}' request=$LAB/conf/request now text signature
+	openssl genpkey -algorithm RSA -out "$LAB/conf/key.pem" 2>/dev/null
+	openssl pkey -in "$LAB/conf/key.pem" -pubout -out "$LAB/etc/public.pem"
+	chown "$LAB_USER" "$LAB/etc/public.pem"
+	chmod 600 "$LAB/etc/public.pem"
+	secret_file plain.secret 'stream-secret\n'
+	cat >"$LAB/etc/try.conf" <<-'EOF'
+		endpoint "paypal" { provider = "paypal" secret = "file:public.pem" parameters = {"webhook_id=5GP"} run = {} }
+		endpoint "other" { provider = "paypal" secret = "file:public.pem" parameters = {"webhook_id=6GP"} run = {} }
+		endpoint "stream" { provider = "getstream" secret = "file:plain.secret" run = {} }
+		endpoint "meta" { provider = "meta" secret = "file:plain.secret" parameters = {"verify_token=word"} run = {} }
+		endpoint "dropbox" { provider = "dropbox" secret = "file:plain.secret" run = {} }
+		endpoint "pusher" { provider = "pusher" key "abc" { secret = "file:plain.secret" } run = {} }
+	EOF
+	chown "$LAB_USER" "$LAB/etc/try.conf"
+	chmod 600 "$LAB/etc/try.conf"
+
+	# A parameter is a part of what is signed.
+	now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	text="id-1|$now|5GP|$(printf %s "$body" | gzip -c | tail -c 8 | od -An -tu4 -N4 | tr -d ' ')"
+	signature=$(printf %s "$text" | openssl dgst -sha256 -sign "$LAB/conf/key.pem" | base64 -w 0)
+	printf '%s\r\n' 'POST /hooks/paypal HTTP/1.1' 'PAYPAL-TRANSMISSION-ID: id-1' "PAYPAL-TRANSMISSION-TIME: $now" \
+		"PAYPAL-TRANSMISSION-SIG: $signature" '' >"$request"
+	printf %s "$body" >>"$request"
+	explain_says 0 paypal '^  verified$'
+	explain_says 1 other '^  wrong signature: answered 401$'
+
+	# What is signed is the body before it was compressed.
+	signature=$(printf %s "$body" | openssl dgst -sha256 -hmac stream-secret -r | cut -d' ' -f1)
+	printf '%s\r\n' 'POST /hooks/stream HTTP/1.1' 'Content-Encoding: gzip' "X-Signature: $signature" '' >"$request"
+	printf %s "$body" | gzip -c >>"$request"
+	explain_says 0 stream '^  event type "message.new"'
+	explain_says 1 pusher 'answered 415'
+	truncate -s -4 "$request"
+	explain_says 1 stream 'not whole gzip'
+
+	# Handshakes are no events.
+	echo 'GET /hooks/meta?hub.mode=subscribe&hub.challenge=1&hub.verify_token=word HTTP/1.1' >"$request"
+	explain_says 0 meta 'handshake "subscribe": answered 200'
+	sed -i 's/=word/=other/' "$request"
+	explain_says 1 meta 'handshake "wrong verify_token": answered 403'
+	echo 'GET /hooks/dropbox?challenge=abc HTTP/1.1' >"$request"
+	explain_says 1 dropbox 'is closed: write handshake = "open"'
+	explain_says 1 meta '^  no signature: answered 401'
+
+	# Which key is wanted.
+	printf '%s\n' 'POST /hooks/pusher HTTP/1.1' 'X-Pusher-Key: def' "X-Pusher-Signature: $signature" '' >"$request"
+	explain_says 1 pusher 'secret 1 is for another key: "abc"'
+	explain_says 1 pusher 'block key of this id is missing.*"def"'
+	explain_says 1 pusher '^  no secret is for the key that the sender names: answered 401'
+}
+
 @test "sign makes the signature that openssl makes" {
 	local name header digest prefix file=$LAB/conf/body
 	cp "$(body)" "$file"
@@ -204,6 +311,26 @@ check_says() {
 	[ "$status" -eq 1 ]
 	run hookcgi -c "$LAB/etc/hookcgi.conf" send idfy <"$(body)"
 	[ "$status" -eq 2 ]
+}
+
+@test "sign and send sign the URL that the endpoint goes by" {
+	local config=$LAB/etc/try.conf sms='CallStatus=ringing&A=1'
+	# TEXT: Twilio's signature of it.
+	twilio() { printf %s "$1" | openssl dgst -sha1 -hmac twilio-token -binary | base64; }
+	secret_file twilio.secret 'twilio-token\n'
+	printf '%s\n' 'endpoint "twilio" { provider = "twilio" secret = "file:twilio.secret"' \
+		'url = "https://example.org/hooks/twilio" run = {} }' >"$config"
+	run hookcgi -c "$config" sign twilio <<<"$sms"
+	[ "$status" -eq 0 ]
+	run hookcgi -c "$config" sign twilio < <(printf %s "$sms")
+	grep -qxF "X-Twilio-Signature: $(twilio 'https://example.org/hooks/twilioA1CallStatusringing')" <<<"$output"
+	run hookcgi -c "$config" sign twilio --url 'https://b.example/t?q=1' < <(printf %s "$sms")
+	grep -qxF "X-Twilio-Signature: $(twilio 'https://example.org/hooks/twilio?q=1A1CallStatusringing')" <<<"$output"
+	# An endpoint that is tried at another address than the sender's.
+	cat "$config" >>"$LAB/etc/hookcgi.conf"
+	sleep 1.5
+	run hookcgi -c "$LAB/etc/hookcgi.conf" send twilio --url "$BASE/twilio?q=1" < <(printf %s "$sms")
+	[ "$status" -eq 0 ]
 }
 
 @test "secret is 256 random bits, anew each time" {

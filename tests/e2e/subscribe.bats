@@ -71,6 +71,19 @@ asked() { wc -l <"$LAB/api/requests"; }
 	[[ $output == *"Status: 200"* ]]
 }
 
+@test "a URL of another name is noted, and a test event before there is a secret says what to do" {
+	run "${AS_USER[@]}" "$LAB/bin/hookcgi" -c "$LAB/six/hookcgi.conf" sign six <<<'{}'
+	[ "$status" -eq 1 ]
+	[[ $output == *"hookcgi subscribe six writes $LAB/six/six.secret"* ]]
+	six subscribe six --url "${URL}ty?x=/six"
+	[ "$status" -eq 0 ]
+	[[ $output == *"note: the URL does not end in /six,"* ]]
+	six unsubscribe six
+	six subscribe six --url "$URL?x=1"
+	[ "$status" -eq 0 ]
+	[[ $output != *note:* ]]
+}
+
 @test "the token may come from the environment, and never is an argument of curl" {
 	run env HOOKCGI_TOKEN="$ACCESS" "${AS_USER[@]}" "$LAB/bin/hookcgi" -c "$LAB/six/hookcgi.conf" subscribe six \
 		--url "$URL" --api "$API"

@@ -148,7 +148,7 @@ verify(const struct verifier *verifier, char *const *variables, struct slice bod
 {
 	static const struct message_parameter parameters[] = { { (char *)(uintptr_t) "p",
 		(char *)(uintptr_t) "v" } };
-	struct signature_report report = { 99, 99 };
+	struct signature_report report = { .scheme = 99, .secret = 99 };
 	struct message message;
 	enum signature_result result;
 

@@ -389,10 +389,12 @@ table_is_as_wide_as_its_rows(void **state)
 	sheet_row(&sheet, 12345, "order.paid", "");
 	sheet_row(&sheet, 7, "", "exit 1");
 	sheet_row(&sheet, 8, "gr\xc3\xbc\xc3\x9f", "two words");
+	sheet_row(&sheet, 9, "a\\\"\x1b", "write a = \"open\"");
 	sheet_end(&sheet, "   ID  EVENT       REASON\n"
 			  "12345  order.paid\n"
 			  "    7  -           exit 1\n"
-			  "    8  gr\xc3\xbc\xc3\x9f        two words\n");
+			  "    8  gr\xc3\xbc\xc3\x9f        two words\n"
+			  "    9  a\\\\\"\\x1b    write a = \"open\"\n");
 }
 
 static void

@@ -522,7 +522,7 @@ what_cannot_be_signed_says_why(void **state)
 		{ { .main = { .signature = LIST(split), .algorithm = "hmac-sha256" } }, "secret",
 			NULL, "cannot be written to" },
 		{ { .main = { .header = LIST(a), .algorithm = "hmac-sha256", .key = "hex" } },
-			"canary", NULL, "(literal) is not in the encoding" },
+			"canary", NULL, "(literal) is not in hex" },
 		{ { .main = { .header = LIST(a),
 			    .algorithm = "hmac-sha256",
 			    .signs = LIST("{url}{body}") } },

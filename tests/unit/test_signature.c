@@ -132,7 +132,7 @@ the_most_telling_result_over_all_schemes_is_told(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-		struct signature_report report = { 99, 99 };
+		struct signature_report report = { .scheme = 99, .secret = 99 };
 		enum signature_result result = verify(
 			verifier, TEXTS(table[i].a, table[i].a_again, table[i].b), "{}", &report);
 		assert_int_equal(result, table[i].expected);

@@ -44,7 +44,7 @@ static enum signature_result
 verify_failing(const struct verifier *verifier, const char *const *variables, const char *body,
 	size_t failing)
 {
-	struct signature_report report = { 99, 99 };
+	struct signature_report report = { .scheme = 99, .secret = 99 };
 	struct message message;
 	enum signature_result result;
 

@@ -294,6 +294,47 @@ a_key_is_found_by_the_name_that_is_sent(void **state)
 	}
 }
 
+/* The secrets of two names, and what is told of a third; a secret without a name is for any. */
+static void
+a_key_that_nobody_has_is_named(void **state)
+{
+	static const struct {
+		size_t count; /* of secrets */
+		const char *name;
+		enum signature_result expected;
+		const char *key_id;
+	} rows[] = {
+		{ 2, "a", SIGNATURE_WRONG, "-" },
+		{ 2, "d", SIGNATURE_NO_KEY, "d" },
+		{ 3, "d", SIGNATURE_WRONG, "-" },
+		{ 2, "0123456789012345678901234567890123456789012345678901234567890123456789",
+			SIGNATURE_NO_KEY,
+			"0123456789012345678901234567890123456789012345678901234567890123" },
+	};
+	const struct config_secret secrets[] = { secret_of("one", "a"), secret_of("two", "b"),
+		secret_of("any", NULL) };
+	struct provider_options options = { .main = { HMAC } };
+	char header[100];
+
+	(void)state;
+	options.main.key_id = "{header:X-K}";
+	struct provider *provider = compile(options);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct verifier *verifier = verifier_of(provider, secrets, rows[i].count);
+		struct signature_report report = { .key_id = "-" };
+		snprintf(header, sizeof header, "HTTP_X_K=%s", rows[i].name);
+		char *variables[] = { (char *)(uintptr_t)S("00"), header, NULL };
+		struct message message;
+		message_init(&message, variables, slice_of("{}"));
+		if (signature_verify(verifier, &message, NOW_MS, &report) != rows[i].expected)
+			fail_msg("row %zu", i);
+		assert_string_equal(report.key_id, rows[i].key_id);
+		message_free(&message);
+		verifier_free(verifier);
+	}
+	provider_free(provider);
+}
+
 #define A                            \
 	"{\"v\":\"a\",\"s\":{\"h\":" \
 	"\"4048c44911916043ff626895ff78c5262764685b6cb9a03ce07886a9effb924c\"}}"
@@ -627,8 +668,9 @@ a_secret_need_fit_one_scheme_only(void **state)
 	verifier_free(verifier);
 	/* None fits: what the first says. */
 	assert_null(verifier_new(provider, &none, 1, reason));
-	assert_string_equal(reason, "secret 1 (literal) is not in the encoding that the provider's "
-				    "key option names");
+	assert_string_equal(reason,
+		"secret 1 (literal) is not in hex, as this sender's is: put it in as the "
+		"sender shows it, and nothing else");
 	provider_free(provider);
 }
 
@@ -642,6 +684,7 @@ main(void)
 		cmocka_unit_test(a_time_in_the_part_of_a_signature_is_its_own),
 		cmocka_unit_test(every_header_must_hold_a_right_and_fresh_one_where_all_must),
 		cmocka_unit_test(a_key_is_found_by_the_name_that_is_sent),
+		cmocka_unit_test(a_key_that_nobody_has_is_named),
 		cmocka_unit_test(each_item_must_be_right),
 		cmocka_unit_test(items_are_bounded),
 		cmocka_unit_test(fields_that_are_signed_are_found_in_one_way_only),

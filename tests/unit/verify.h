@@ -85,7 +85,7 @@ assert_left(const struct message *message, enum signature_result result)
 static inline enum signature_result
 verify(const struct verifier *verifier, const char *const *variables, const char *body)
 {
-	struct signature_report report = { 99, 99 };
+	struct signature_report report = { .scheme = 99, .secret = 99 };
 	struct message message;
 	enum signature_result result;
 
