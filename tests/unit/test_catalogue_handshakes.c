@@ -131,8 +131,8 @@ static const struct {
 		"", "", "" },
 	{ "fitbit", false, "GET", "?verify=correctVerificationCode", "X=", "", "verify", 204,
 		"text/plain", "", "", "" },
-	{ "fitbit", false, "GET", "?verify=incorrectVerificationCode", "X=", "", "wrong verify code",
-		404, "text/plain", "", "", "" },
+	{ "fitbit", false, "GET", "?verify=incorrectVerificationCode", "X=", "",
+		"wrong verify code", 404, "text/plain", "", "", "" },
 	/* As in the tests of Braintree's own library. */
 	{ "braintree", false, "GET", "?bt_challenge=20f9f8ed05f77439fe955c977e4c8a53", "X=", "",
 		"challenge", 200, "text/plain",
