@@ -19,6 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+#define SIGNED_MAX 4 /* headers of a sender that are taken over */
 #define NOW_MS INT64_C(1700000000000)
 #define LIST(...) ((char *const *)(const char *const[]){ __VA_ARGS__, NULL })
 #define ROWS(table) (sizeof(table) / sizeof(table)[0])
@@ -217,20 +218,23 @@ token(enum crypto_digest digest, struct slice header, struct slice payload)
 static size_t
 sign(size_t index, char **variables, size_t at, struct slice body)
 {
-	struct sign_header headers[4];
+	const struct sign_request request = { .provider = providers[index],
+		.secrets = &secrets[0],
+		.secret_count = 1,
+		.now_ms = NOW_MS };
+	struct sign_result made;
 	char reason[256];
 	struct message message;
-	int count;
 
 	message_init(&message, variables, body);
-	count = sign_message(providers[index], &secrets[0], &message, NOW_MS, headers, 4, reason);
-	for (int i = 0; i < count; i++) {
-		char *name = message_header_variable(headers[i].name);
-		variables[at++] = variable(name, slice_of(headers[i].value));
-		variables[at] = NULL;
-		free(name);
-		free(headers[i].name);
-		free(headers[i].value);
+	if (sign_message(&request, &message, &made, reason)) {
+		for (size_t i = 0; i < made.header_count && i < SIGNED_MAX; i++) {
+			char *name = message_header_variable(made.headers[i].name);
+			variables[at++] = variable(name, slice_of(made.headers[i].value));
+			variables[at] = NULL;
+			free(name);
+		}
+		sign_result_free(&made);
 	}
 	message_free(&message);
 	return at;
