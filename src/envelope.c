@@ -23,9 +23,11 @@ static const char *const kept[] = {
 	"SERVER_PROTOCOL",
 };
 
-/* Headers that are a secret by themselves, or that programs obey (HTTP_PROXY). */
+/* Headers that are a secret by themselves, or that programs obey (HTTP_PROXY), or that have a variable of their own. */
 static const char *const never_kept[] = {
 	"HTTP_AUTHORIZATION",
+	"HTTP_CONTENT_LENGTH",
+	"HTTP_CONTENT_TYPE",
 	"HTTP_COOKIE",
 	"HTTP_PROXY",
 	"HTTP_PROXY_AUTHORIZATION",

@@ -21,6 +21,8 @@ static char *variables[] = {
 	(char *)"HTTP_AUTHORIZATION=Bearer s3cret",
 	(char *)"HTTP_COOKIE=session=s3cret",
 	(char *)"HTTP_PROXY=http://s3cret.example",
+	(char *)"HTTP_CONTENT_LENGTH=7", /* lighttpd sends both */
+	(char *)"HTTP_CONTENT_TYPE=application/json",
 	(char *)"REMOTE_USER=s3cret",
 	(char *)"DOCUMENT_ROOT=/srv/s3cret",
 	(char *)"HOOKCGI_CONFIG=/home/s3cret",
