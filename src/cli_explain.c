@@ -369,14 +369,15 @@ distance_of(enum signature_result result)
 	case SIGNATURE_ERROR: return 1;
 	case SIGNATURE_EXPIRED:
 	case SIGNATURE_EARLY: return 2;
-	case SIGNATURE_AMBIGUOUS: return 3;
+	case SIGNATURE_UNMET: return 3;
+	case SIGNATURE_AMBIGUOUS: return 4;
 	case SIGNATURE_WRONG:
-	case SIGNATURE_NO_KEY: return 4;
-	case SIGNATURE_REPEATED: return 5;
-	case SIGNATURE_MALFORMED: return 6;
-	case SIGNATURE_MISSING: return 7;
+	case SIGNATURE_NO_KEY: return 5;
+	case SIGNATURE_REPEATED: return 6;
+	case SIGNATURE_MALFORMED: return 7;
+	case SIGNATURE_MISSING: return 8;
 	}
-	return 8;
+	return 9;
 }
 
 /* Check it alone. */
@@ -660,6 +661,10 @@ print_remedy(struct look *look, enum signature_result result)
 		if (!guess_url(look) && !guess_body(look) && !guess_header(look))
 			puts("  the sender signs with another secret, or the body (or what else is "
 			     "signed) is not as it was sent");
+		return;
+	case SIGNATURE_UNMET:
+		puts("  the secret is the sender's; what must be equal and is not is said above: a "
+		     "parameter of the endpoint, or a body that is not as it was sent");
 		return;
 	case SIGNATURE_NO_KEY:
 		puts("  write the sender's key of that name into the endpoint: key \"NAME\" { "

@@ -372,6 +372,7 @@ verify(struct request *request, bool has_length)
 	case SIGNATURE_MISSING:
 	case SIGNATURE_MALFORMED:
 	case SIGNATURE_WRONG:
+	case SIGNATURE_UNMET:
 	case SIGNATURE_EXPIRED:
 	case SIGNATURE_EARLY:
 		return because(request, OUTCOME_UNAUTHORIZED, signature_reason(result));

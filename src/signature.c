@@ -40,6 +40,8 @@ signature_reason(enum signature_result result)
 	case SIGNATURE_MALFORMED: return "malformed signature";
 	case SIGNATURE_WRONG: return "wrong signature";
 	case SIGNATURE_NO_KEY: return "no secret is for the key that the sender names";
+	case SIGNATURE_UNMET:
+		return "right signature, but not what is required: hookcgi explain says what";
 	case SIGNATURE_EXPIRED: return "expired";
 	case SIGNATURE_EARLY: return "dated in the future";
 	case SIGNATURE_REPEATED: return "repeated signature, id or time header";
@@ -282,7 +284,7 @@ check_requires(const struct check *check)
 
 	for (size_t i = 0; i < check->scheme->requires_count; i++)
 		all &= requirement_holds(check, &check->scheme->requires[i]);
-	return all ? SIGNATURE_VALID : SIGNATURE_WRONG;
+	return all ? SIGNATURE_VALID : SIGNATURE_UNMET;
 }
 
 /* Both ends of the window belong to it. A time without fractions is compared with a clock
@@ -431,12 +433,13 @@ static int
 weight_of(enum signature_result result)
 {
 	switch (result) {
-	case SIGNATURE_VALID: return 8;
-	case SIGNATURE_ERROR: return 7;
-	case SIGNATURE_REPEATED: return 6;
-	case SIGNATURE_AMBIGUOUS: return 5;
-	case SIGNATURE_EXPIRED: return 4;
-	case SIGNATURE_EARLY: return 3;
+	case SIGNATURE_VALID: return 9;
+	case SIGNATURE_ERROR: return 8;
+	case SIGNATURE_REPEATED: return 7;
+	case SIGNATURE_AMBIGUOUS: return 6;
+	case SIGNATURE_EXPIRED: return 5;
+	case SIGNATURE_EARLY: return 4;
+	case SIGNATURE_UNMET: return 3;
 	case SIGNATURE_WRONG:
 	case SIGNATURE_NO_KEY: return 2;
 	case SIGNATURE_MALFORMED: return 1;

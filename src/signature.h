@@ -38,6 +38,7 @@ enum signature_result {
 	SIGNATURE_MALFORMED, /* it does not have the format's shape, or the time is no time */
 	SIGNATURE_WRONG,     /* no secret makes this signature */
 	SIGNATURE_NO_KEY,    /* the sender names a key, and no secret is for it */
+	SIGNATURE_UNMET,     /* right, but what the scheme requires besides does not hold */
 	SIGNATURE_EXPIRED,   /* right, but too old */
 	SIGNATURE_EARLY,     /* right, but too far in the future */
 	SIGNATURE_REPEATED, /* a signature, id or time header came more than once: ambiguous, 400 */

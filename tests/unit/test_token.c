@@ -369,14 +369,14 @@ what_a_token_must_say_else(void **state)
 		enum signature_result expected;
 	} rows[] = {
 		{ "{claim:a}=1", T(GOOD), "", SIGNATURE_VALID },
-		{ "{claim:a}=2", T(GOOD), "", SIGNATURE_WRONG },
-		{ "{claim:b}=1", T(GOOD), "", SIGNATURE_WRONG },
+		{ "{claim:a}=2", T(GOOD), "", SIGNATURE_UNMET },
+		{ "{claim:b}=1", T(GOOD), "", SIGNATURE_UNMET },
 		/* Two empty texts, and a claim that is empty. */
-		{ "{claim:b?}={query:b?}", T(GOOD), "", SIGNATURE_WRONG },
+		{ "{claim:b?}={query:b?}", T(GOOD), "", SIGNATURE_UNMET },
 		{ "{claim:b?}={query:b?}",
 			T("eyJhbGciOiJIUzI1NiJ9.eyJiIjoiIn0.Ti-o_d1TAy9_"
 			  "v0BNfD20ztBQHHqgJMtYUCnlYPqIvxA"),
-			"b=", SIGNATURE_WRONG },
+			"b=", SIGNATURE_UNMET },
 		{ "{claim:b?}={query:b?}",
 			T("eyJhbGciOiJIUzI1NiJ9.eyJiIjoieCJ9.jpuV5pyFUR0vIe_"
 			  "TJ0jC8akp8wpYQ8RQ5Gjx83V-zVg"),
@@ -384,7 +384,7 @@ what_a_token_must_say_else(void **state)
 		{ "{claim:b}={query:b}",
 			T("eyJhbGciOiJIUzI1NiJ9.eyJiIjoieCJ9.jpuV5pyFUR0vIe_"
 			  "TJ0jC8akp8wpYQ8RQ5Gjx83V-zVg"),
-			"b=x&b=x", SIGNATURE_WRONG },
+			"b=x&b=x", SIGNATURE_UNMET },
 		{ "{claim:b}={bodyhash:sha256:hex}",
 			T("eyJhbGciOiJIUzI1NiJ9."
 			  "eyJiIjoiNDQxMzZmYTM1NWIzNjc4YTExNDZhZDE2ZjdlODY0OWU5NGZiNGZjMjFmZTc3ZTgz"
@@ -394,13 +394,13 @@ what_a_token_must_say_else(void **state)
 			T("eyJhbGciOiJIUzI1NiJ9."
 			  "eyJiIjoiMjU3YzFiZTk2YWU2OWY0YjAxYzJjNjliZGI2ZDc4NjA1ZjU5MTc1ODE5ZmIwMDdk"
 			  "MGJmMjQ1YmY0ODQ0NGM0YSJ9.rgrOnqVWJOmc8WWB3QbakNSBjlrWbEhfwEP1Zn0CXkE"),
-			"", SIGNATURE_WRONG },
+			"", SIGNATURE_UNMET },
 		{ "{claim:b}={bodyhash:sha256:hex}",
 			T("eyJhbGciOiJIUzI1NiJ9."
 			  "eyJiIjpbIjQ0MTM2ZmEzNTViMzY3OGExMTQ2YWQxNmY3ZTg2NDllOTRmYjRmYzIxZmU3N2U4"
 			  "MzEwYzA2MGY2MWNhYWZmOGEiXX0."
 			  "C9NeyfGrTvhi4KVwHyger9yEPJzCARJ5w613PpSqny0"),
-			"", SIGNATURE_WRONG },
+			"", SIGNATURE_UNMET },
 		{ "{key_id}=a",
 			T("eyJhbGciOiJIUzI1NiIsImtpZCI6ImEifQ.e30.2xLhYT1X_"
 			  "Iro5ouohn7e4657nRd9fo9KwuhEkCZpUnw"),

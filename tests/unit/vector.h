@@ -555,8 +555,8 @@ expect_result(struct request *request, enum signature_result expected, const cha
 {
 	enum signature_result result = request_verify(request);
 
-	/* A vector says that no secret fits, and not why. */
-	if (result == SIGNATURE_NO_KEY)
+	/* A vector says that it is not the sender's, and not why. */
+	if (result == SIGNATURE_NO_KEY || result == SIGNATURE_UNMET)
 		result = SIGNATURE_WRONG;
 	if (result != expected)
 		fail_msg("%s, %s: %s, not %s", request->vector->path, change,
