@@ -2,7 +2,7 @@
 """queue.py - the queue at work: handlers a second, an idle worker, a start with a backlog, how soon a handler runs
 
   backlog   N events of /bin/true, put through FastCGI while no worker runs; then `hookcgi worker` with its
-            default runners works them off: events a second, from the first attempt's start to the last
+            RUNNERS runners works them off: events a second, from the first attempt's start to the last
             one's end in the ledger, with build/bench/spawn --floor before and after; goal: 0.80 of it
   idle      a worker that has run 200 events and has nothing to do for 10 s: context switches that each
             of its processes asked for, a second (goal: 1 at most), and their private memory (goal: 2 MB a runner)
@@ -12,7 +12,7 @@
   latency   an idle worker: from the 200 to the first instruction of the handler
 
     make bench && bench/queue.py [CASE...]      default: all
-    ROUNDS=5 N=2000 SECONDS_IDLE=10 QUEUED=100000 REQUESTS=300
+    RUNNERS=8 ROUNDS=5 N=2000 SECONDS_IDLE=10 QUEUED=100000 REQUESTS=300
 
 The store lies in a folder under $TMPDIR (else /tmp), which should be on a disk. All that was started is ended, by its
 process id, and the folder removed.
@@ -27,6 +27,9 @@ PATIENCE = 120  # seconds; what takes longer has failed
 
 def setting(name, default):
     return int(os.environ.get(name, default))
+
+
+RUNNERS = setting("RUNNERS", 8)
 
 
 class Lab:
@@ -45,12 +48,13 @@ class Lab:
         with open(self.config, "w") as file:
             file.write('''store = "sqlite:%s"
 worker = "off"
+runners = %d
 log = "file:%s/log"
 endpoint "bench" {
     provider = "github" secret = "file:secret" run = {"%s"} dedupe = "off"
-    concurrency = 4 queue_limit = 100000000
+    concurrency = %d queue_limit = 100000000
 }
-''' % (self.database, self.folder, run))
+''' % (self.database, RUNNERS, self.folder, run, RUNNERS))
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.folder + "/socket")
         self.listener.listen(64)
@@ -208,7 +212,7 @@ def backlog():
         assert count == good == n, (count, good, n)
         rates.append(n * 1000 / (end - begin))
         ratios.append(rates[-1] / floors[-1])
-    print("backlog: %d events of /bin/true, 4 runners, concurrency 4" % n)
+    print("backlog: %d events of /bin/true, %d runners" % (n, RUNNERS))
     print("  floor    %6.0f /s" % statistics.median(floors))
     print("  worker   %6.0f /s   %.2f of the floor (%.2f to %.2f)   goal 0.80"
           % (statistics.median(rates), statistics.median(ratios), min(ratios), max(ratios)))

@@ -971,7 +971,7 @@ load_store(const struct section *section)
 		loader_fault(section, settings_line(section->block, "store"),
 			"store = \"%s\" is not known: write \"sqlite:PATH\" or \"none\"", store);
 	config->worker_auto = choice_value(section, "worker", workers, 0) == 0;
-	config->runners = number_value(section, "runners", 1, 64, 4);
+	config->runners = number_value(section, "runners", 1, 64, 8);
 	config->keep_ms = duration_value(section, "keep", "1h", "3650d", "30d");
 	config->keep_body_ms = duration_value(section, "keep_body", "0", "3650d", "7d");
 }

@@ -265,7 +265,7 @@ LAST_RECORD = fcgi_client.record(fcgi_client.STDIN)
 class Lab:
     """A folder with all that an installation has, and the processes that work on it."""
 
-    def __init__(self, children, endpoints, top="worker = \"off\"", user=None):
+    def __init__(self, children, endpoints, top="worker = \"off\"\nrunners = 4", user=None):
         """endpoints: {name: options}. user: all of it belongs to this number."""
         self.children = children
         self.closing = threading.Event()
@@ -956,7 +956,7 @@ def scenario_storm(children):
         "four": 'concurrency = 4 backoff = "1s"',
         "shaky": 'concurrency = 2 backoff = "1s"',
         "waits": 'mode = "wait"',
-    }, top='worker = "auto"') as lab:
+    }, top='worker = "auto"\nrunners = 4') as lab:
         storm = Storm(lab)
         for _ in range(2):
             lab.keep_server()

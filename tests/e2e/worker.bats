@@ -95,7 +95,7 @@ put() {
 	put brief a
 	wait_for 5 test -e "$LAB/out/begun"
 	kill -KILL "$worker"
-	start_worker
+	start_worker --runners 4
 	put idfy b
 	wait_for 5 has_run idfy
 	no_old_runner() { [ "$(lab_processes | grep -c 'hookcgi.* worker')" -eq 5 ]; }

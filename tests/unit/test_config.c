@@ -241,7 +241,7 @@ what_is_left_out_has_a_default(void **state)
 	snprintf(store, sizeof store, "%s/data/hookcgi.db", folder);
 	assert_string_equal(config->store, store);
 	assert_true(config->worker_auto);
-	assert_int_equal(config->runners, 4);
+	assert_int_equal(config->runners, 8);
 	assert_int_equal(config->keep_ms, INT64_C(30) * 86400000);
 	assert_int_equal(config->keep_body_ms, 7 * 86400000);
 	assert_int_equal(e->rate, 0);
