@@ -826,13 +826,13 @@ append_truelayer_slash(struct message *message, struct buf *out)
 /* ---- all ---- */
 
 static const struct canonical_form forms[] = {
-	{ "contentful", true, append_contentful },
-	{ "hygraph", true, append_hygraph },
-	{ "aws-sns", false, append_aws_sns },
-	{ "plivo", false, append_plivo },
-	{ "atlassian-qsh", false, append_atlassian_qsh },
-	{ "truelayer", true, append_truelayer },
-	{ "truelayer-slash", true, append_truelayer_slash },
+	{ "contentful", true, false, append_contentful },
+	{ "hygraph", true, false, append_hygraph },
+	{ "aws-sns", false, true, append_aws_sns },
+	{ "plivo", false, true, append_plivo },
+	{ "atlassian-qsh", false, false, append_atlassian_qsh },
+	{ "truelayer", true, false, append_truelayer },
+	{ "truelayer-slash", true, false, append_truelayer_slash },
 };
 
 #define FORM_COUNT (sizeof forms / sizeof forms[0])

@@ -28,10 +28,12 @@ struct canonical_form {
 	const char *name;
 	/* Another body (byte for byte) never has the same text. */
 	bool signs_body;
+	/* It reads all of the body (message_leaves()): what was borrowed from its leaves before is
+	 * gone then. */
+	bool reads_leaves;
 	/*
 	 * Append the text to out. On anything but CANONICAL_OK out may hold the beginning of it
-	 * behind what it held: the caller cuts that off. May read all of the body
-	 * (message_leaves()): what was borrowed from its leaves before is gone then.
+	 * behind what it held: the caller cuts that off.
 	 */
 	enum canonical_result (*append)(struct message *message, struct buf *out);
 };

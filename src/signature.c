@@ -356,7 +356,9 @@ check_group(struct check *check, const size_t *group, size_t count)
 	result = check_time_of(check, &time_ms);
 	if (result == SIGNATURE_VALID && !of_secret && scheme->signs_count > 0) {
 		result = check_expand(check, &check->keys[0]);
-		check_note_signed(check, check->parts, check->part_count);
+		/* Else there are no parts. */
+		if (result == SIGNATURE_VALID || result == SIGNATURE_AMBIGUOUS)
+			check_note_signed(check, check->parts, check->part_count);
 	}
 	if (result != SIGNATURE_VALID)
 		return result;

@@ -819,8 +819,8 @@ read_leaves(const struct template *template, struct message *message)
 		struct slice names = { part->text, part->text_len };
 		if (part->kind == TEMPLATE_BODY_FIELD)
 			(void)message_leaves_under(message, template_first_name(part->text));
-		if (part->kind == TEMPLATE_ITEM || part->kind == TEMPLATE_FORM ||
-			part->kind == TEMPLATE_RAW || part->kind == TEMPLATE_CANONICAL)
+		if (part->kind == TEMPLATE_ITEM ||
+			(part->kind == TEMPLATE_CANONICAL && part->canonical->reads_leaves))
 			(void)message_leaves(message);
 		while (part->kind == TEMPLATE_KEY && names.len > 0)
 			(void)message_leaves_under(message, slice_cut(names, '|', &names));
