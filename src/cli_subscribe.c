@@ -397,23 +397,14 @@ print_answer(const struct calling *calling)
 }
 
 static int
-run_subscription(const struct cli_command *command, int argc, char **argv, const char *config)
+show(struct calling *calling, const char *id)
 {
-	const char *values[OPTION_COUNT] = { NULL };
-	struct calling calling = { .config = NULL };
-	char *id = NULL;
-	int result = begin(command, argc, argv, config, values, &calling);
-	if (result == CLI_DONE && (id = read_id(&calling)) == NULL)
-		result = CLI_NO;
-	if (result == CLI_DONE && !call(&calling, "GET", id))
-		result = CLI_NO;
-	if (result == CLI_DONE && !succeeded(&calling))
-		result = refused(&calling, "the webhook cannot be shown");
-	if (result == CLI_DONE)
-		print_answer(&calling);
-	free(id);
-	calling_free(&calling);
-	return fflush(stdout) == 0 ? result : CLI_NO;
+	if (!call(calling, "GET", id))
+		return CLI_NO;
+	if (!succeeded(calling))
+		return refused(calling, "the webhook cannot be shown");
+	print_answer(calling);
+	return CLI_DONE;
 }
 
 static int
@@ -436,8 +427,10 @@ unsubscribe(struct calling *calling, const char *id)
 	return CLI_DONE;
 }
 
+/* Do something with the webhook that was made here. */
 static int
-run_unsubscribe(const struct cli_command *command, int argc, char **argv, const char *config)
+run_with_id(const struct cli_command *command, int argc, char **argv, const char *config,
+	int (*act)(struct calling *calling, const char *id))
 {
 	const char *values[OPTION_COUNT] = { NULL };
 	struct calling calling = { .config = NULL };
@@ -446,10 +439,22 @@ run_unsubscribe(const struct cli_command *command, int argc, char **argv, const 
 	if (result == CLI_DONE && (id = read_id(&calling)) == NULL)
 		result = CLI_NO;
 	if (result == CLI_DONE)
-		result = unsubscribe(&calling, id);
+		result = act(&calling, id);
 	free(id);
 	calling_free(&calling);
 	return fflush(stdout) == 0 ? result : CLI_NO;
+}
+
+static int
+run_subscription(const struct cli_command *command, int argc, char **argv, const char *config)
+{
+	return run_with_id(command, argc, argv, config, show);
+}
+
+static int
+run_unsubscribe(const struct cli_command *command, int argc, char **argv, const char *config)
+{
+	return run_with_id(command, argc, argv, config, unsubscribe);
 }
 
 #define API_HELP                                                                         \
