@@ -1,28 +1,4 @@
 // How Forgejo signs: the source of Gitea, from which it comes, and writers of receivers, who agree.
-import { catalogue, hmac } from '../vectors.mjs';
+import { gitea } from '../gitea.mjs';
 
-const made = catalogue(import.meta.url, {
-	source: 'Node\'s crypto after services/webhook/deliver.go of Gitea, from which Forgejo comes',
-	secret: 'gitea secret',
-	other: 'another secret',
-	body: { ref: 'refs/heads/develop', before: '28e1879d029cb852e4844d9c718537df08844e03',
-		after: 'bffeb74224043ba2feb48d137756c8a9331c449a', repository: { id: 140, name: 'webhooks' } },
-	extra: [['X-Forgejo-Event', 'push'], ['X-Forgejo-Event-Type', 'push'],
-		['X-Forgejo-Delivery', 'f6266f16-1bf3-46a5-9ea4-602e06ead473']],
-	sign: ({ secret, body }) => hmac('sha256', secret, body, 'hex'),
-	headers: ([signature]) => [['X-Forgejo-Signature', signature]],
-});
-
-/* In form mode the field's text is signed, and the form around it is not. */
-const json = made.request();
-const form = (payload) => Buffer.from(`payload=${encodeURIComponent(payload).replace(/%20/g, '+')}`);
-const sent_as = (type, body) => ({ ...json, body, headers: [['Content-Type', type], ...json.headers.slice(1)] });
-const urlencoded = 'application/x-www-form-urlencoded';
-made.vector('form', sent_as(urlencoded, form(json.body.toString())));
-made.vector('refused-form-with-another-payload', { ...sent_as(urlencoded, form('{"ref":"refs/heads/main"}')),
-	right: undefined, expect: 'wrong' });
-made.vector('refused-form-with-two-payloads', { ...sent_as(urlencoded,
-	Buffer.concat([form('{}'), Buffer.from('&'), form(json.body.toString())])), right: undefined, expect: 'repeated' });
-made.vector('refused-without-a-secret', { ...json, right: undefined, expect: 'missing',
-	headers: json.headers.map(([header, value]) => [header, header === 'X-Forgejo-Signature' ? '' : value]) });
-made.write();
+gitea(import.meta.url, 'Forgejo', 'Node\'s crypto after services/webhook/deliver.go of Gitea, from which Forgejo comes');
