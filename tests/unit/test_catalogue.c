@@ -10,9 +10,6 @@
 
 #include "vector.h"
 
-static struct vector *vectors;
-static size_t vector_count;
-
 static void
 every_vector_gives_its_result(void **state)
 {
@@ -297,18 +294,6 @@ another_secret_is_refused(void **state)
 	for_each_good(change_secret);
 }
 
-static bool
-has_vectors(const char *provider)
-{
-	for (size_t i = 0; i < vector_count; i++) {
-		if (vectors[i].provider_name != NULL &&
-			strcmp(vectors[i].provider_name, provider) == 0 &&
-			vectors[i].expect == SIGNATURE_VALID)
-			return true;
-	}
-	return false;
-}
-
 static void
 every_provider_but_the_unsigned_has_vectors(void **state)
 {
@@ -509,33 +494,19 @@ every_scheme_is_that_of_some_vector(void **state)
 static int
 load_all(void **state)
 {
-	static const char *const patterns[] = { "tests/vectors/*/*.vectors",
-		"tests/vectors/*/sample.vector", "tests/vectors/*/base64.vector" };
-	glob_t found;
-
 	(void)state;
-	if (mkdtemp(scratch) == NULL)
-		return -1;
-	for (size_t p = 0; p < sizeof patterns / sizeof patterns[0]; p++) {
-		if (glob(patterns[p], 0, NULL, &found) != 0)
-			return -1;
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			read_vectors(found.gl_pathv[i], &vectors, &vector_count);
-		globfree(&found);
-	}
-	for (size_t i = 0; i < vector_count; i++)
-		load_vector(&vectors[i]);
-	return 0;
+	return load_vectors("tests/vectors/*/*.vectors", NULL) &&
+			       load_vectors("tests/vectors/*/sample.vector", NULL) &&
+			       load_vectors("tests/vectors/*/base64.vector", NULL)
+		       ? 0
+		       : -1;
 }
 
 static int
 free_all(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < vector_count; i++)
-		free_vector(&vectors[i]);
-	free(vectors);
-	return rmdir(scratch);
+	return free_vectors();
 }
 
 int

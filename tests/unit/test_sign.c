@@ -10,18 +10,13 @@
 
 #include "form.h"
 #include "vector.h"
+#include "verify.h"
 
 #include "sign.h"
-
-#define NOW_MS INT64_C(1700000000000)
-#define LIST(...) ((char *const *)(const char *const[]){ __VA_ARGS__, NULL })
 
 /* HMACs of "{}" with the key "secret", by openssl dgst -hmac. */
 #define SHA256_HEX "77325902caca812dc259733aacd046b73817372c777b8d95b402647474516e13"
 #define SHA1_HEX "5d61605c3feea9799210ddcb71307d4ba264225f"
-
-static struct vector *vectors;
-static size_t vector_count;
 
 /* Providers of which no scheme can be made: the sender alone has the private key. */
 static const char *const public_only[] = {
@@ -257,18 +252,6 @@ every_symmetric_vector_is_signed_anew(void **state)
 	}
 }
 
-static bool
-has_sample(const char *provider)
-{
-	for (size_t i = 0; i < vector_count; i++) {
-		if (vectors[i].provider_name != NULL &&
-			strcmp(vectors[i].provider_name, provider) == 0 &&
-			vectors[i].expect == SIGNATURE_VALID)
-			return true;
-	}
-	return false;
-}
-
 static void
 only_those_with_a_private_key_cannot_be_made(void **state)
 {
@@ -284,42 +267,13 @@ only_those_with_a_private_key_cannot_be_made(void **state)
 			all_public &= provider->schemes[j].method == PROVIDER_PUBLIC;
 		if (all_public != is_public_only(name))
 			fail_msg("%s: is it one that only the sender can sign for?", name);
-		if (!all_public && strcmp(name, "unsigned") != 0 && !has_sample(name))
+		if (!all_public && strcmp(name, "unsigned") != 0 && !has_vectors(name))
 			fail_msg("%s: no vector is signed anew", name);
 		provider_free(provider);
 	}
 }
 
 /* ---- single rules ---- */
-
-static void
-fail_on_fault(void *context, const char *block, const char *option, const char *message)
-{
-	(void)context;
-	fail_msg("%s %s: %s", block != NULL ? block : "", option, message);
-}
-
-static struct provider *
-compile(struct provider_options options)
-{
-	struct provider *provider;
-
-	options.name = "test";
-	provider = provider_compile(&options, fail_on_fault, NULL);
-	assert_non_null(provider);
-	return provider;
-}
-
-static struct config_secret
-secret_of(const char *text)
-{
-	static char source[] = "literal";
-	struct config_secret secret = {
-		.text = (char *)(uintptr_t)text, .len = strlen(text), .source = source
-	};
-
-	return secret;
-}
 
 /* A message with these variables ("NAME=value", NULL-ended). */
 static struct message
@@ -372,7 +326,7 @@ a_date_and_a_nonce_are_made_unless_they_are_given(void **state)
 		.main = { .header = LIST(a),
 			.algorithm = "hmac-sha256",
 			.signs = LIST("{body}{header:Date}{header:X-A-Nonce}") } });
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message message = message_of(LIST("X="), "{}");
 	struct message given = message_of(LIST("HTTP_DATE=today", "HTTP_X_A_NONCE=n"), "{}");
@@ -418,7 +372,7 @@ static void
 a_fresh_id_is_made_where_it_is_signed(void **state)
 {
 	struct provider *provider = three_headers();
-	struct config_secret secret = secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+	struct config_secret secret = secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct sign_result first, second;
 	struct message message = message_of(LIST("X="), "{}");
@@ -451,7 +405,7 @@ static void
 signing_follows_the_published_example(void **state)
 {
 	struct provider *provider = three_headers();
-	struct config_secret secret = secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+	struct config_secret secret = secret_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct sign_result made;
 	struct message message = message_of(LIST("X="), "{\"test\": 2432232314}");
@@ -479,7 +433,7 @@ an_id_that_is_not_signed_is_sent_when_it_is_given(void **state)
 	static char a[] = "X-A", id[] = "{header:X-Delivery}";
 	struct provider *provider = compile((struct provider_options){
 		.id = LIST(id), .main = { .header = LIST(a), .algorithm = "hmac-sha256" } });
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct sign_result made;
 	struct message message = message_of(LIST("X="), "{}");
@@ -548,7 +502,7 @@ what_cannot_be_signed_says_why(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		struct provider *provider = compile(table[i].options);
-		struct config_secret secret = secret_of(table[i].secret);
+		struct config_secret secret = secret_of(table[i].secret, NULL);
 		struct sign_request request = request_of(provider, &secret);
 		struct message message = message_of(LIST("REQUEST_METHOD=POST"), "{}");
 		if (table[i].id != NULL)
@@ -566,7 +520,7 @@ a_time_in_the_body_that_is_not_now_is_told(void **state)
 	struct provider *provider = compile((struct provider_options){
 		.main = {
 			.header = LIST(a), .algorithm = "hmac-sha256", .timestamp = "{body:t}" } });
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message old = message_of(LIST("X="), "{\"t\":1600000000}");
 	struct sign_result made;
@@ -602,7 +556,7 @@ static void
 the_first_scheme_that_can_be_made_is_and_another_when_it_is_named(void **state)
 {
 	struct provider *provider = three_schemes();
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message message = message_of(LIST("X="), "{}");
 	struct sign_result made;
@@ -635,7 +589,7 @@ only_the_member_of_a_json_body_changes(void **state)
 	static const char after[] = "{ \"n\": 1.50,\"a\":{\"s\" :\"canary\", \"z\":[1,\t2]}}\n";
 	struct provider *provider = compile((struct provider_options){
 		.main = { .signature = LIST(carrier), .algorithm = "token" } });
-	struct config_secret secret = secret_of("canary");
+	struct config_secret secret = secret_of("canary", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message message = message_of(LIST("X="), before);
 	struct message twice = message_of(LIST("X="), "{\"a\":{\"s\":1,\"s\":2}}");
@@ -669,7 +623,7 @@ a_field_of_a_form_is_replaced_or_added(void **state)
 	};
 	struct provider *provider = compile((struct provider_options){
 		.main = { .signature = LIST(carrier), .algorithm = "token" } });
-	struct config_secret secret = secret_of("k& ä");
+	struct config_secret secret = secret_of("k& ä", NULL);
 	struct sign_request request = request_of(provider, &secret);
 
 	(void)state;
@@ -695,7 +649,7 @@ json_becomes_the_field_that_document_names(void **state)
 		    type[] = "CONTENT_TYPE=application/x-www-form-urlencoded";
 	struct provider *provider = compile((struct provider_options){ .document = "payload",
 		.main = { .signature = LIST(carrier), .algorithm = "token" } });
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message json = message_of(LIST("X="), "{\"s\":0}");
 	struct message form = message_of(LIST(type), "{\"s\":0}");
@@ -731,7 +685,7 @@ a_signature_in_the_query_is_added_to_it(void **state)
 							   .encoding = "base64",
 							   .signs = LIST("{query:a}{query:t}"),
 							   .timestamp = "{query:t}" } });
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message message = message_of(LIST("REQUEST_URI=/h?a=1"), "{}");
 	struct message full = message_of(LIST("REQUEST_URI=/h?a=1&h%20mac=2"), "{}");
@@ -776,7 +730,7 @@ a_token_holds_what_is_required_and_its_times(void **state)
 				"{header:X-Hash}={bodyhash:crc32:decimal}"),
 			.timestamp = "{claim:at}",
 			.timestamp_format = "ms" } });
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message message = message_of(LIST("X="), "{}");
 	struct sign_result made;
@@ -810,7 +764,7 @@ a_detached_token_has_no_payload(void **state)
 	static char a[] = "X-Jws";
 	struct provider *provider = compile((struct provider_options){
 		.main = { .header = LIST(a), .algorithm = "jwt-hs512", .signs = LIST("{body}") } });
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message message = message_of(LIST("X="), "{}");
 	struct sign_result made;
@@ -832,7 +786,7 @@ every_element_is_signed(void **state)
 							   .algorithm = "hmac-sha256",
 							   .each = "l",
 							   .signs = LIST("{item:v}") } });
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message message = message_of(
 		LIST("X="), "{\"l\":[{\"v\":\"{}\",\"s\":\"\"},{\"s\":null,\"v\":\"{}\"}]}");
@@ -863,7 +817,7 @@ the_key_is_named_by_the_secret(void **state)
 		compile((struct provider_options){ .main = { .header = LIST(a),
 							   .algorithm = "hmac-sha256",
 							   .key_id = "{header:X-Key}" } });
-	struct config_secret secret = secret_of("secret");
+	struct config_secret secret = secret_of("secret", NULL);
 	struct sign_request request = request_of(provider, &secret);
 	struct message message = message_of(LIST("X="), "{}");
 	struct message other = message_of(LIST("HTTP_X_KEY=k8"), "{}");
@@ -893,43 +847,18 @@ the_key_is_named_by_the_secret(void **state)
 static int
 load_all(void **state)
 {
-	static const char *const patterns[] = { "tests/vectors/*/*.vectors",
-		"tests/vectors/*/*.vector" };
-	glob_t found;
-
 	(void)state;
-	if (mkdtemp(scratch) == NULL)
-		return -1;
-	for (size_t p = 0; p < 2; p++) {
-		if (glob(patterns[p], 0, NULL, &found) != 0)
-			return -1;
-		for (size_t i = 0; i < found.gl_pathc; i++) {
-			if (strstr(found.gl_pathv[i], "/engine/") == NULL)
-				read_vectors(found.gl_pathv[i], &vectors, &vector_count);
-		}
-		globfree(&found);
-	}
-	for (size_t i = 0; i < vector_count; i++)
-		load_vector(&vectors[i]);
-	return 0;
+	return load_vectors("tests/vectors/*/*.vectors", "/engine/") &&
+			       load_vectors("tests/vectors/*/*.vector", "/engine/")
+		       ? 0
+		       : -1;
 }
 
 static int
 free_all(void **state)
 {
-	char path[512];
-
 	(void)state;
-	for (size_t i = 0; i < vector_count; i++)
-		free_vector(&vectors[i]);
-	free(vectors);
-	for (int i = 0; i < SECRETS_MAX; i++) {
-		snprintf(path, sizeof path, "%s/secret%d", scratch, i);
-		(void)unlink(path);
-	}
-	snprintf(path, sizeof path, "%s/vector.conf", scratch);
-	(void)unlink(path);
-	return rmdir(scratch);
+	return free_vectors();
 }
 
 int

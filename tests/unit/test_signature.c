@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "signature.h"
+#include "verify.h"
 
-#define NOW_MS INT64_C(1700000000000)
 #define HEADERS_MAX 8
 
 /* HMACs of "{}" with the key "secret", by openssl dgst -hmac. */
@@ -22,39 +22,10 @@
 /* openssl dgst -sha256 -hmac secret of "1700000000.{}" */
 #define TIMED_HEX "b8569b78799ff9e3cbff0fc2d63a33a2b57f3282abd07c37ae5e8e7d79a5f163"
 
-static void
-fail_on_fault(void *context, const char *block, const char *option, const char *message)
-{
-	(void)context;
-	fail_msg("%s %s: %s", block != NULL ? block : "", option, message);
-}
-
-static struct provider *
-compile(struct provider_options options)
-{
-	struct provider *provider;
-
-	options.name = "test";
-	provider = provider_compile(&options, fail_on_fault, NULL);
-	assert_non_null(provider);
-	return provider;
-}
-
-static struct config_secret
-secret_of(const char *text)
-{
-	static char source[] = "literal";
-	struct config_secret secret = {
-		.text = (char *)(uintptr_t)text, .len = strlen(text), .source = source
-	};
-
-	return secret;
-}
-
 static struct verifier *
-verifier_of(const struct provider *provider, const char *text)
+verifier_with(const struct provider *provider, const char *text)
 {
-	struct config_secret secret = secret_of(text);
+	struct config_secret secret = secret_of(text, NULL);
 	char reason[256] = "";
 	struct verifier *verifier = verifier_new(provider, &secret, 1, reason);
 
@@ -74,7 +45,7 @@ message_of(const char *const *variables, const char *body)
 }
 
 static enum signature_result
-verify(const struct verifier *verifier, const char *const *variables, const char *body,
+verify_into(const struct verifier *verifier, const char *const *variables, const char *body,
 	struct signature_report *report)
 {
 	struct message message = message_of(variables, body);
@@ -83,9 +54,6 @@ verify(const struct verifier *verifier, const char *const *variables, const char
 	message_free(&message);
 	return result;
 }
-
-#define LIST(...) ((char *const *)(const char *const[]){ __VA_ARGS__, NULL })
-#define TEXTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 /* hmac-sha256 in X-A with a time beside it, hmac-sha1 as "sha1=..." in X-B. */
 static struct provider *
@@ -128,12 +96,12 @@ the_most_telling_result_over_all_schemes_is_told(void **state)
 		{ "HTTP_X_A=" SHA1_HEX, "X=", "HTTP_X_B=sha1=" SHA256_HEX, SIGNATURE_WRONG, 0 },
 	};
 	struct provider *provider = two_schemes();
-	struct verifier *verifier = verifier_of(provider, "secret");
+	struct verifier *verifier = verifier_with(provider, "secret");
 
 	(void)state;
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		struct signature_report report = { .scheme = 99, .secret = 99 };
-		enum signature_result result = verify(
+		enum signature_result result = verify_into(
 			verifier, TEXTS(table[i].a, table[i].a_again, table[i].b), "{}", &report);
 		assert_int_equal(result, table[i].expected);
 		assert_int_equal(report.scheme, result == SIGNATURE_VALID ? table[i].scheme : 99);
@@ -152,25 +120,25 @@ any_of_several_secrets_fits_and_is_told(void **state)
 		.main = { .header = LIST(a), .algorithm = "hmac-sha256" },
 		.variants = &variant,
 		.variant_count = 1 });
-	const struct config_secret secrets[] = { secret_of("old"), secret_of("secret"),
-		secret_of("new"), secret_of("secret") };
+	const struct config_secret secrets[] = { secret_of("old", NULL), secret_of("secret", NULL),
+		secret_of("new", NULL), secret_of("secret", NULL) };
 	struct signature_report report;
 	char reason[256];
 	struct verifier *verifier = verifier_new(provider, secrets, 4, reason);
 
 	(void)state;
 	assert_non_null(verifier);
-	assert_int_equal(
-		verify(verifier, TEXTS("HTTP_X_A=" SHA256_HEX), "{}", &report), SIGNATURE_VALID);
+	assert_int_equal(verify_into(verifier, TEXTS("HTTP_X_A=" SHA256_HEX), "{}", &report),
+		SIGNATURE_VALID);
 	assert_int_equal(report.secret, 1);
 	assert_int_equal(report.scheme, 0);
 	/* The variant shares the keys of the main scheme. */
-	assert_int_equal(
-		verify(verifier, TEXTS("HTTP_X_A=" SHA256_BASE64), "{}", &report), SIGNATURE_VALID);
+	assert_int_equal(verify_into(verifier, TEXTS("HTTP_X_A=" SHA256_BASE64), "{}", &report),
+		SIGNATURE_VALID);
 	assert_int_equal(report.secret, 1);
 	assert_int_equal(report.scheme, 1);
-	assert_int_equal(
-		verify(verifier, TEXTS("HTTP_X_A=" SHA256_HEX), "{ }", &report), SIGNATURE_WRONG);
+	assert_int_equal(verify_into(verifier, TEXTS("HTTP_X_A=" SHA256_HEX), "{ }", &report),
+		SIGNATURE_WRONG);
 	verifier_free(verifier);
 	provider_free(provider);
 }
@@ -203,11 +171,12 @@ one_right_header_is_enough_unless_all_must_be_right(void **state)
 			(struct provider_options){ .main = { .header = LIST(a, b),
 							   .algorithm = "hmac-sha256",
 							   .carriers = table[i].carriers } });
-		struct verifier *verifier = verifier_of(provider, "secret");
-		assert_int_equal(verify(verifier, TEXTS(table[i].a, table[i].b), "{}", &report),
+		struct verifier *verifier = verifier_with(provider, "secret");
+		assert_int_equal(
+			verify_into(verifier, TEXTS(table[i].a, table[i].b), "{}", &report),
 			table[i].expected);
 		/* One that came twice is refused even beside a right one. */
-		assert_int_equal(verify(verifier,
+		assert_int_equal(verify_into(verifier,
 					 TEXTS("HTTP_X_A=" SHA256_HEX, "HTTP_X_B=" SHA256_HEX,
 						 "HTTP_X_B=00"),
 					 "{}", &report),
@@ -249,13 +218,13 @@ a_shape_may_hold_time_and_signature(void **state)
 		{ "HTTP_X_A=t=1700000000,s=" TIMED_HEX ",s=" TIMED_HEX, SIGNATURE_WRONG },
 	};
 	struct provider *provider = timed(NULL, NULL);
-	struct verifier *verifier = verifier_of(provider, "secret");
+	struct verifier *verifier = verifier_with(provider, "secret");
 	struct signature_report report;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-		assert_int_equal(
-			verify(verifier, TEXTS(table[i].value), "{}", &report), table[i].expected);
+		assert_int_equal(verify_into(verifier, TEXTS(table[i].value), "{}", &report),
+			table[i].expected);
 	verifier_free(verifier);
 	provider_free(provider);
 }
@@ -280,13 +249,13 @@ a_shape_must_be_the_whole_text(void **state)
 	static char a[] = "X-A", shape[] = "<{signature}>";
 	struct provider *provider = compile((struct provider_options){
 		.main = { .header = LIST(a), .algorithm = "hmac-sha256", .format = LIST(shape) } });
-	struct verifier *verifier = verifier_of(provider, "secret");
+	struct verifier *verifier = verifier_with(provider, "secret");
 	struct signature_report report;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-		assert_int_equal(
-			verify(verifier, TEXTS(table[i].value), "{}", &report), table[i].expected);
+		assert_int_equal(verify_into(verifier, TEXTS(table[i].value), "{}", &report),
+			table[i].expected);
 	verifier_free(verifier);
 	provider_free(provider);
 }
@@ -315,13 +284,13 @@ schemes_with_other_key_rules_have_keys_of_their_own(void **state)
 		.main = { .header = LIST(a), .algorithm = "hmac-sha256" },
 		.variants = variants,
 		.variant_count = sizeof variants / sizeof variants[0] });
-	struct verifier *verifier = verifier_of(provider, "abcd");
+	struct verifier *verifier = verifier_with(provider, "abcd");
 
 	(void)state;
 	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
 		struct signature_report report;
 		assert_int_equal(
-			verify(verifier, TEXTS(values[i]), "{}", &report), SIGNATURE_VALID);
+			verify_into(verifier, TEXTS(values[i]), "{}", &report), SIGNATURE_VALID);
 		assert_int_equal(report.scheme, i);
 	}
 	verifier_free(verifier);
@@ -353,7 +322,7 @@ a_window_that_is_off_on_one_side_is_judged_on_the_other(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		struct provider *provider = timed(table[i].tolerance, table[i].future);
-		struct verifier *verifier = verifier_of(provider, "secret");
+		struct verifier *verifier = verifier_with(provider, "secret");
 		struct message message =
 			message_of(TEXTS("HTTP_X_A=t=1700000000,s=" TIMED_HEX), "{}");
 		struct signature_report report;
@@ -379,8 +348,8 @@ time_and_id_are_left_only_by_the_scheme_that_fitted(void **state)
 		.main = { .header = LIST(a),
 			.algorithm = "hmac-sha256",
 			.signs = LIST("{id}.{body}") } });
-	struct verifier *verifier = verifier_of(provider, "secret");
-	struct verifier *id_verifier = verifier_of(with_id, "secret");
+	struct verifier *verifier = verifier_with(provider, "secret");
+	struct verifier *id_verifier = verifier_with(with_id, "secret");
 	struct message message = message_of(
 		TEXTS("HTTP_X_A=" TIMED_HEX, "HTTP_X_TIME=1700000000", "HTTP_X_ID=1700000000"),
 		"{}");
@@ -421,8 +390,8 @@ time_and_id_that_had_to_be_made_are_not_left(void **state)
 		.main = { .signature = LIST(carrier),
 			.algorithm = "hmac-sha256",
 			.signs = LIST("{id}.{body}") } });
-	struct verifier *verifier = verifier_of(provider, "secret");
-	struct verifier *id_verifier = verifier_of(with_id, "secret");
+	struct verifier *verifier = verifier_with(provider, "secret");
+	struct verifier *id_verifier = verifier_with(with_id, "secret");
 	struct message message = message_of(
 		TEXTS("REQUEST_URI=/x?t=170000%30000&i=170000000%30&s=" TIMED_HEX), "{}");
 	struct signature_report report;
@@ -449,20 +418,20 @@ a_signature_in_a_body_that_cannot_be_read_is_missing(void **state)
 		compile((struct provider_options){ .main = { .signature = LIST(carrier),
 							   .algorithm = "hmac-sha256",
 							   .signs = LIST("{body:x}") } });
-	struct verifier *verifier = verifier_of(provider, "secret");
+	struct verifier *verifier = verifier_with(provider, "secret");
 	struct signature_report report;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
 		assert_int_equal(
-			verify(verifier, TEXTS("X="), bodies[i], &report), SIGNATURE_MISSING);
+			verify_into(verifier, TEXTS("X="), bodies[i], &report), SIGNATURE_MISSING);
 	/* Something signed is absent; nothing is there to compare. */
 	assert_int_equal(
-		verify(verifier, TEXTS("X="), "{\"s\":\"00\"}", &report), SIGNATURE_MISSING);
-	assert_int_equal(verify(verifier, TEXTS("X="), "{\"s\":\"\",\"x\":1}", &report),
+		verify_into(verifier, TEXTS("X="), "{\"s\":\"00\"}", &report), SIGNATURE_MISSING);
+	assert_int_equal(verify_into(verifier, TEXTS("X="), "{\"s\":\"\",\"x\":1}", &report),
 		SIGNATURE_MALFORMED);
-	assert_int_equal(
-		verify(verifier, TEXTS("X="), "{\"s\":\"00\",\"x\":1}", &report), SIGNATURE_WRONG);
+	assert_int_equal(verify_into(verifier, TEXTS("X="), "{\"s\":\"00\",\"x\":1}", &report),
+		SIGNATURE_WRONG);
 	verifier_free(verifier);
 	provider_free(provider);
 }
@@ -508,8 +477,8 @@ a_secret_that_is_no_key_is_refused_without_showing_it(void **state)
 							   .key = table[i].key,
 							   .key_strip = table[i].strip,
 							   .key_append = table[i].append } });
-		const struct config_secret secrets[] = { secret_of("0123456789abcdef"),
-			secret_of(table[i].secret) };
+		const struct config_secret secrets[] = { secret_of("0123456789abcdef", NULL),
+			secret_of(table[i].secret, NULL) };
 		char reason[256] = "";
 		assert_null(verifier_new(provider, &secrets[1], 1, reason));
 		assert_non_null(strstr(reason, "secret 1 (literal) "));
@@ -547,13 +516,13 @@ the_authorization_schemes_name_has_any_case(void **state)
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		struct provider *provider = compile(
 			(struct provider_options){ .main = { .algorithm = table[i].algorithm } });
-		const struct config_secret secret = secret_of("s3cret");
+		const struct config_secret secret = secret_of("s3cret", NULL);
 		char reason[256] = "";
 		struct verifier *verifier = verifier_new(provider, &secret, 1, reason);
 		struct signature_report report;
 		assert_non_null(verifier);
-		assert_int_equal(
-			verify(verifier, TEXTS(table[i].header), "", &report), table[i].expected);
+		assert_int_equal(verify_into(verifier, TEXTS(table[i].header), "", &report),
+			table[i].expected);
 		verifier_free(verifier);
 		provider_free(provider);
 	}
@@ -570,7 +539,7 @@ unsigned_needs_neither_secret_nor_signature(void **state)
 
 	(void)state;
 	assert_non_null(verifier);
-	assert_int_equal(verify(verifier, TEXTS("X="), "", &report), SIGNATURE_VALID);
+	assert_int_equal(verify_into(verifier, TEXTS("X="), "", &report), SIGNATURE_VALID);
 	verifier_free(verifier);
 	provider_free(provider);
 	verifier_free(NULL);

@@ -26,9 +26,6 @@
 #include "text.h"
 #include "vector.h"
 
-static struct vector *vectors;
-static size_t vector_count;
-
 /* ---- what fits a valid vector ---- */
 
 struct good {
@@ -530,35 +527,15 @@ the_time_window_includes_both_its_ends(void **state)
 static int
 load_all(void **state)
 {
-	glob_t found;
-
 	(void)state;
-	if (mkdtemp(scratch) == NULL || glob("tests/vectors/*/*.vector", 0, NULL, &found) != 0)
-		return -1;
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		read_vectors(found.gl_pathv[i], &vectors, &vector_count);
-	for (size_t i = 0; i < vector_count; i++)
-		load_vector(&vectors[i]);
-	globfree(&found);
-	return 0;
+	return load_vectors("tests/vectors/*/*.vector", NULL) ? 0 : -1;
 }
 
 static int
 free_all(void **state)
 {
-	char path[512];
-
 	(void)state;
-	for (size_t i = 0; i < vector_count; i++)
-		free_vector(&vectors[i]);
-	free(vectors);
-	for (int i = 0; i < SECRETS_MAX; i++) {
-		snprintf(path, sizeof path, "%s/secret%d", scratch, i);
-		(void)unlink(path);
-	}
-	snprintf(path, sizeof path, "%s/vector.conf", scratch);
-	(void)unlink(path);
-	return rmdir(scratch);
+	return free_vectors();
 }
 
 int

@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -568,6 +569,62 @@ expect_refusal(struct request *request, const char *change)
 {
 	if (request_verify(request) == SIGNATURE_VALID)
 		fail_msg("%s, %s: accepted", request->vector->path, change);
+}
+
+/* ---- all of them ---- */
+
+static struct vector *vectors;
+static size_t vector_count;
+
+/* Read and load the vectors of all files that the pattern names, but those whose path holds
+ * other (NULL: none). false: there are none, or no folder for what they need. */
+static inline bool
+load_vectors(const char *pattern, const char *other)
+{
+	glob_t found;
+	size_t first = vector_count;
+
+	if ((vector_count == 0 && mkdtemp(scratch) == NULL) || glob(pattern, 0, NULL, &found) != 0)
+		return false;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		if (other == NULL || strstr(found.gl_pathv[i], other) == NULL)
+			read_vectors(found.gl_pathv[i], &vectors, &vector_count);
+	}
+	globfree(&found);
+	for (size_t i = first; i < vector_count; i++)
+		load_vector(&vectors[i]);
+	return vector_count > first;
+}
+
+/* 0: all is gone, as cmocka wants it. */
+static inline int
+free_vectors(void)
+{
+	char path[512];
+
+	for (size_t i = 0; i < vector_count; i++)
+		free_vector(&vectors[i]);
+	free(vectors);
+	for (int i = 0; i < SECRETS_MAX; i++) {
+		snprintf(path, sizeof path, "%s/secret%d", scratch, i);
+		(void)unlink(path);
+	}
+	snprintf(path, sizeof path, "%s/vector.conf", scratch);
+	(void)unlink(path);
+	return rmdir(scratch);
+}
+
+/* Has the provider one that verifies? */
+static inline bool
+has_vectors(const char *provider)
+{
+	for (size_t i = 0; i < vector_count; i++) {
+		if (vectors[i].provider_name != NULL &&
+			strcmp(vectors[i].provider_name, provider) == 0 &&
+			vectors[i].expect == SIGNATURE_VALID)
+			return true;
+	}
+	return false;
 }
 
 #endif
