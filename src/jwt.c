@@ -159,35 +159,15 @@ jwt_free(struct jwt *jwt)
 	memset(jwt, 0, sizeof *jwt);
 }
 
-static struct slice
-scalar_text(const struct leaves *leaves, struct slice path)
-{
-	struct leaf leaf;
-
-	if (leaves == NULL || !leaves_find(leaves, path, &leaf))
-		return (struct slice){ NULL, 0 };
-	switch (leaf.kind) {
-	case LEAF_STRING:
-	case LEAF_NUMBER:
-	case LEAF_TRUE:
-	case LEAF_FALSE: return leaf.value;
-	case LEAF_NULL:
-	case LEAF_OBJECT:
-	case LEAF_ARRAY: break;
-	}
-	return (struct slice){ NULL, 0 };
-}
-
 struct slice
 jwt_header(const struct jwt *jwt, const char *name)
 {
-	return scalar_text(jwt->header, slice_of(name));
-}
+	struct leaf leaf;
 
-struct slice
-jwt_claim(const struct jwt *jwt, struct slice path)
-{
-	return scalar_text(jwt->claims, path);
+	if (jwt->header == NULL || !leaves_find(jwt->header, slice_of(name), &leaf) ||
+		!leaf_has_text(&leaf))
+		return (struct slice){ NULL, 0 };
+	return leaf.value;
 }
 
 /* "1300819380" or "1300819380.25", already known to be a number of JSON. */

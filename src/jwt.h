@@ -47,9 +47,8 @@ enum jwt_result jwt_parse(struct slice text, bool detached, struct jwt *out)
 void jwt_free(struct jwt *jwt);
 
 /* The text of a string, number, true or false, borrowed from the jwt; data NULL when there is
- * none. A claim's path is that of leaf.h; a detached one has no claims. */
+ * none. Claims are read as leaves. */
 struct slice jwt_header(const struct jwt *jwt, const char *name);
-struct slice jwt_claim(const struct jwt *jwt, struct slice path);
 
 /*
  * A claim at the top that is a time (exp, nbf, iat: a NumericDate, RFC 7519

@@ -58,6 +58,21 @@ struct leaves {
 	bool too_large;
 };
 
+bool
+leaf_has_text(const struct leaf *leaf)
+{
+	switch (leaf->kind) {
+	case LEAF_STRING:
+	case LEAF_NUMBER:
+	case LEAF_TRUE:
+	case LEAF_FALSE: return true;
+	case LEAF_NULL:
+	case LEAF_OBJECT:
+	case LEAF_ARRAY: break;
+	}
+	return false;
+}
+
 struct leaves *
 leaves_new(void)
 {

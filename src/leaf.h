@@ -34,6 +34,9 @@ struct leaf {
 	struct slice value; /* borrowed from the leaves */
 };
 
+/* Is there a text that it stands for? Null and containers have none. */
+bool leaf_has_text(const struct leaf *leaf);
+
 struct leaves;
 
 /* An empty tree; the first thing put in is its root. Never NULL. */

@@ -535,20 +535,13 @@ template_first_name(const char *path)
 	return (struct slice){ path, strcspn(path, ".") };
 }
 
-/* Null and containers have no text. */
 static enum template_result
 text_of(const struct leaf *leaf, struct value *out)
 {
-	switch (leaf->kind) {
-	case LEAF_STRING:
-	case LEAF_NUMBER:
-	case LEAF_TRUE:
-	case LEAF_FALSE: out->slice = leaf->value; return TEMPLATE_OK;
-	case LEAF_NULL:
-	case LEAF_OBJECT:
-	case LEAF_ARRAY: break;
-	}
-	return TEMPLATE_ABSENT;
+	if (!leaf_has_text(leaf))
+		return TEMPLATE_ABSENT;
+	out->slice = leaf->value;
+	return TEMPLATE_OK;
 }
 
 static enum template_result

@@ -70,6 +70,16 @@ static const struct {
 		false },
 };
 
+static struct slice
+jwt_claim(const struct jwt *jwt, struct slice path)
+{
+	struct leaf leaf;
+
+	if (jwt->claims == NULL || !leaves_find(jwt->claims, path, &leaf) || !leaf_has_text(&leaf))
+		return (struct slice){ NULL, 0 };
+	return leaf.value;
+}
+
 static bool
 claim_is(const struct jwt *jwt, const char *path, const char *value)
 {
