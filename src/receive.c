@@ -372,10 +372,12 @@ verify(struct request *request, bool has_length)
 	case SIGNATURE_MISSING:
 	case SIGNATURE_MALFORMED:
 	case SIGNATURE_WRONG:
-	case SIGNATURE_UNMET:
 	case SIGNATURE_EXPIRED:
 	case SIGNATURE_EARLY:
 		return because(request, OUTCOME_UNAUTHORIZED, signature_reason(result));
+	case SIGNATURE_UNMET:
+		return because(request, OUTCOME_UNAUTHORIZED,
+			"right signature, but not what is required: hookcgi explain says what");
 	case SIGNATURE_NO_KEY:
 		snprintf(request->reason_made, sizeof request->reason_made,
 			"no secret for the key %s: write a block key of that id", report.key_id);

@@ -40,8 +40,7 @@ signature_reason(enum signature_result result)
 	case SIGNATURE_MALFORMED: return "malformed signature";
 	case SIGNATURE_WRONG: return "wrong signature";
 	case SIGNATURE_NO_KEY: return "no secret is for the key that the sender names";
-	case SIGNATURE_UNMET:
-		return "right signature, but not what is required: hookcgi explain says what";
+	case SIGNATURE_UNMET: return "right signature, but not what the provider requires";
 	case SIGNATURE_EXPIRED: return "expired";
 	case SIGNATURE_EARLY: return "dated in the future";
 	case SIGNATURE_REPEATED: return "repeated signature, id or time header";
