@@ -70,6 +70,13 @@ void run_handler(const struct run_spec *spec, struct run_result *result);
  */
 void run_fill_standard(void);
 
+/*
+ * This process, its threads, and whatever it starts from here on, handlers too, never interrupt somebody
+ * else when they wake up: they get the processor when that one is done with its turn (sched(7), SCHED_BATCH;
+ * the share of it is the same). Where it cannot be had nothing changes.
+ */
+void run_as_batch(void);
+
 /* Close every descriptor from lowest up. Async-signal-safe, works on any kernel. */
 void run_close_descriptors(int lowest);
 

@@ -1181,6 +1181,7 @@ worker_run(const struct worker_options *options)
 	supervisor.config = first_config(options->config);
 	if (supervisor.config == NULL)
 		return EXIT_CONFIG;
+	run_as_batch();
 	mallopt(M_MMAP_THRESHOLD, HEAP_STEP);
 	mallopt(M_TRIM_THRESHOLD, HEAP_STEP);
 	supervisor_signals();

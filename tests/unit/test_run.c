@@ -19,6 +19,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -987,6 +988,20 @@ file_that_is_being_written_is_refused(void **state)
 }
 
 static void
+batch_processes_and_their_handlers_do_not_interrupt(void **state)
+{
+	/* proc(5): the 41st is the scheduling policy */
+	struct run_spec spec = spec_of(SCRIPT("cut -d' ' -f41 /proc/$$/stat"));
+
+	(void)state;
+	run_as_batch();
+	assert_int_equal(sched_getscheduler(0), SCHED_BATCH);
+	run(&spec);
+	assert_exited(0);
+	assert_string_equal(buf_text(&result.output), "3\n");
+}
+
+static void
 lack_of_descriptors_is_refused(void **state)
 {
 	struct run_spec spec = spec_of(SCRIPT(":"));
@@ -1070,6 +1085,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(too_large_an_environment_is_refused),
 		cmocka_unit_test(file_that_is_being_written_is_refused),
 		cmocka_unit_test(lack_of_descriptors_is_refused),
+		cmocka_unit_test(batch_processes_and_their_handlers_do_not_interrupt),
 	};
 
 	if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
