@@ -23,6 +23,7 @@
 #define STRING_MAX ((size_t)131072)
 /* A ceiling of our own, far above what a handler reads and far below what hurts. */
 #define ENVIRONMENT_MAX ((size_t)1 << 20)
+#define ENVIRONMENT_USUAL ((size_t)6 << 10)
 /* Kept free for argv, the auxiliary vector and the interpreter's own start. */
 #define ENVIRONMENT_RESERVE ((size_t)1 << 16)
 
@@ -302,7 +303,8 @@ build_environment(const struct handler_event *event, size_t budget)
 	pthread_once(&home_once, find_home);
 	buf_init(&env.text, ENVIRONMENT_MAX);
 	/* First: its name and room are taken, whatever the mappings and leaves are called and use up. */
-	if (!environment_append(&env, slice_of("HOOK_DATA_TRUNCATED"), slice_of("1")))
+	if (!buf_reserve(&env.text, ENVIRONMENT_USUAL) ||
+		!environment_append(&env, slice_of("HOOK_DATA_TRUNCATED"), slice_of("1")))
 		return (struct handler_environment){ NULL, NULL };
 	environment_add_text(&env, "PATH", HANDLER_PATH);
 	environment_add_text(&env, "HOME", home);

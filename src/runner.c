@@ -9,12 +9,13 @@
  * the runner reads it, and a fork that failed is an end of file there. So the
  * nursery's socket carries datagrams one way and needs no lock.
  *
- *   endpoint -> runner   struct job_header with the stdin pipe (SCM_RIGHTS),
- *                        then argv, envp and directory as strings
+ *   endpoint -> runner   struct job_header, then argv, envp and directory as
+ *                        strings, then the body, if it is short
  *   runner -> endpoint   struct result_header, then output, then error
  *
- * The body goes from the endpoint straight into the handler's pipe. Both sides
- * are one program, but each checks the lengths it is told.
+ * A long body goes from the endpoint straight into the handler's pipe, which
+ * comes with the header (SCM_RIGHTS). Both sides are one program, but each checks
+ * the lengths it is told.
  *
  * Everything ends by end of file: a runner finishes its handler and ends when
  * its endpoint is gone, also by kill -9; the nursery ends at once. They are in
@@ -52,6 +53,8 @@
 #define ANSWER_SLACK_MS (15 * 1000) /* beyond timeout and grace: KILL's own patience, and load */
 #define STALL_MAX_S 10              /* a runner that neither reads nor writes is broken */
 #define HEAP_STEP (128 * 1024)
+#define JOB_USUAL_SIZE 8192
+#define JOB_BODY_MAX (32 * 1024) /* a body that goes along: shorter than a socket's buffer */
 
 /* What the nursery is asked for. */
 struct nursery_request {
@@ -63,9 +66,12 @@ struct job_header {
 	uint32_t argument_count;
 	uint32_t variable_count;
 	uint32_t text_len; /* all strings, each with its NUL: argv, envp, directory */
-	uint32_t has_directory;
+	uint32_t body_len; /* behind the strings; when a descriptor comes along: 0 */
 	int64_t timeout_ms;
 	int64_t grace_ms;
+	uint8_t has_directory;
+	uint8_t has_descriptor;
+	uint8_t unused[6];
 };
 
 struct result_header {
@@ -239,16 +245,18 @@ job_receive(int socket, struct job *job)
 	struct job_header header;
 
 	*job = (struct job){ .input = -1 };
-	if (!socket_receive(socket, &header, sizeof header, &job->input) || job->input < 0)
+	if (!socket_receive(socket, &header, sizeof header, &job->input) ||
+		(job->input >= 0) != (header.has_descriptor != 0))
 		return false;
 	if (header.text_len == 0 || header.text_len > JOB_MAX || header.argument_count == 0 ||
-		header.argument_count > JOB_MAX || header.variable_count > JOB_MAX)
+		header.argument_count > JOB_MAX || header.variable_count > JOB_MAX ||
+		header.body_len > JOB_BODY_MAX)
 		return false;
-	job->text = xmalloc(header.text_len + 1);
-	job->text[header.text_len] = '\0';
-	if (!socket_receive(socket, job->text, header.text_len, NULL) ||
+	job->text = xmalloc((size_t)header.text_len + header.body_len);
+	if (!socket_receive(socket, job->text, (size_t)header.text_len + header.body_len, NULL) ||
 		job->text[header.text_len - 1] != '\0')
 		return false;
+	job->spec.input = (struct slice){ job->text + header.text_len, header.body_len };
 	job->strings = xcalloc(
 		(size_t)header.argument_count + header.variable_count + 2, sizeof *job->strings);
 	job->spec.input_fd = job->input;
@@ -611,17 +619,27 @@ append_strings(struct buf *job, char *const *strings)
 	return strings[count] == NULL ? count : UINT32_MAX;
 }
 
+static bool
+goes_along(const struct run_spec *spec)
+{
+	return spec->input_fd < 0 && spec->input.len <= JOB_BODY_MAX;
+}
+
 /* The whole message. false: it is larger than any system would start. */
 static bool
 job_write(const struct run_spec *spec, struct buf *job)
 {
+	bool has_body = goes_along(spec);
 	struct job_header header = {
-		.has_directory = spec->directory != NULL,
+		.body_len = has_body ? (uint32_t)spec->input.len : 0,
 		.timeout_ms = spec->timeout_ms,
 		.grace_ms = spec->grace_ms,
+		.has_directory = spec->directory != NULL,
+		.has_descriptor = !has_body,
 	};
 
-	if (!buf_append(job, &header, sizeof header))
+	if (!buf_reserve(job, JOB_USUAL_SIZE + header.body_len) ||
+		!buf_append(job, &header, sizeof header))
 		return false;
 	header.argument_count = append_strings(job, spec->argv);
 	header.variable_count = append_strings(job, spec->envp);
@@ -632,7 +650,7 @@ job_write(const struct run_spec *spec, struct buf *job)
 		return false;
 	header.text_len = (uint32_t)(job->len - sizeof header);
 	memcpy(job->data, &header, sizeof header);
-	return true;
+	return !has_body || buf_append_slice(job, spec->input);
 }
 
 /*
@@ -724,14 +742,17 @@ result_receive(int socket, struct run_result *result)
 	return !result->left_behind;
 }
 
-/* The handler's stdin for the runner, and our end of it: -1 when there is nothing
- * to write. false: no descriptor is left; what was opened is the caller's. */
+/* The handler's stdin for the runner, -1 when the body goes along, and our end of it: -1
+ * when there is nothing to write. false: no descriptor is left; what was opened is the caller's. */
 static bool
 input_open(const struct run_spec *spec, int *theirs_out, int *ours_out)
 {
 	int ends[2];
 
+	*theirs_out = -1;
 	*ours_out = -1;
+	if (goes_along(spec))
+		return true;
 	if (spec->input_fd >= 0) {
 		*theirs_out = fcntl(spec->input_fd, F_DUPFD_CLOEXEC, 0);
 		return *theirs_out >= 0;

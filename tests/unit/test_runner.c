@@ -267,6 +267,31 @@ large_body_goes_through_the_pipe(void **state)
 	free(bytes);
 }
 
+/* On both sides of the length up to which it goes along with the job. */
+static void
+body_of_any_length_arrives_whole(void **state)
+{
+	static const size_t lengths[] = { 0, 1, 32767, 32768, 32769, 65536, 65537 };
+	char *bytes = malloc(65537);
+	size_t i;
+
+	(void)state;
+	assert_non_null(bytes);
+	memset(bytes, 'x', 65537);
+	for (i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+		struct run_spec spec = spec_of(SCRIPT("tr -d '\\n' | wc -c"));
+		struct run_result result;
+
+		spec.input = (struct slice){ bytes, lengths[i] };
+		run_result_init(&result);
+		runner_run(&spec, MAX_RUNNERS, &result);
+		assert_exited(&result, 0);
+		assert_int_equal(strtol(buf_text(&result.output), NULL, 10), lengths[i]);
+		run_result_free(&result);
+	}
+	free(bytes);
+}
+
 static void
 large_body_need_not_be_read(void **state)
 {
@@ -907,6 +932,7 @@ main(void)
 		cmocka_unit_test(directory_is_the_handlers_own_unless_one_is_given),
 		cmocka_unit_test(empty_environment_passes),
 		cmocka_unit_test(large_body_goes_through_the_pipe),
+		cmocka_unit_test(body_of_any_length_arrives_whole),
 		cmocka_unit_test(large_body_need_not_be_read),
 		cmocka_unit_test(descriptor_is_handed_over_as_input),
 		cmocka_unit_test(limit_is_held_by_the_runner),
