@@ -53,13 +53,26 @@ endpoint_protect(void)
 
 static atomic_bool lost;
 
+/* A threaded process cannot have a new nursery: finish, and be started again. */
+static void
+look_for_nursery(void)
+{
+	if (runner_lost() && !atomic_exchange(&lost, true))
+		kill(getpid(), SIGTERM);
+}
+
 static void
 run_in_runner(const struct run_spec *spec, struct run_result *result)
 {
 	runner_run(spec, RUNNERS_MAX, result);
-	/* A threaded process cannot have a new nursery: finish, and be started again. */
-	if (runner_lost() && !atomic_exchange(&lost, true))
-		kill(getpid(), SIGTERM);
+	look_for_nursery();
+}
+
+static void
+run_in_runner_later(struct runner_call *call)
+{
+	runner_run_later(call, RUNNERS_MAX);
+	look_for_nursery();
 }
 
 /* A worker that the endpoint started goes when there was nothing to do for so long. */
@@ -111,8 +124,8 @@ endpoint_serve_cgi(void)
 	endpoint_protect();
 	service_open(NULL, true);
 	intake_setup(false, want_worker);
-	runner_set_detached(work);
-	struct receiver receiver = { run_handler };
+	nursery_set_detached(work);
+	struct receiver receiver = { run_handler, NULL };
 	struct http_limits limits = { 1, CGI_READ_TIMEOUT_MS, 0 };
 	int status = http_serve_cgi(&limits, receive, &receiver);
 	intake_stop();
@@ -131,12 +144,12 @@ endpoint_serve_fastcgi(int listener, const char *config, int64_t stop_ms)
 	 * merged at each large one that is freed (a tenth of a request's time). */
 	mallopt(M_ARENA_MAX, ARENAS);
 	mallopt(M_MXFAST, 0);
-	runner_set_detached(work);
+	nursery_set_detached(work);
 	if (!runner_start()) /* before secrets and threads: see runner.h */
 		return EXIT_FAILURE;
 	struct http_limits limits = read_limits(config);
 	limits.stop_ms = stop_ms;
-	struct receiver receiver = { run_in_runner };
+	struct receiver receiver = { run_in_runner, run_in_runner_later };
 	intake_setup(true, start_worker);
 	int status = responder_serve(listener, &limits, receive, &receiver);
 	intake_stop();

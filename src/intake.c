@@ -286,22 +286,27 @@ refuse(struct intake_ticket *ticket, const char *reason)
 }
 
 /* Move those to finished that nobody stays for and that have waited for too long; called with the lock held.
- * Returns when the next one has: they came in order, and all may wait as long. */
+ * Returns when the next one has: events came in order, and all may wait as long. */
 static int64_t
 take_back(struct intake *intake, int64_t now)
 {
+	int64_t next_ms = now + LOOK_MS;
 	for (struct intake_ticket *ticket = intake->first, *next; ticket != NULL; ticket = next) {
 		next = ticket->next;
 		if (ticket->waiter != NULL)
 			continue;
-		if (ticket->deadline_ms > now)
-			return ticket->deadline_ms;
+		if (ticket->deadline_ms > now) {
+			next_ms = ticket->deadline_ms < next_ms ? ticket->deadline_ms : next_ms;
+			if (ticket->settled != NULL)
+				continue; /* it may wait longer than those behind it */
+			return next_ms;
+		}
 		unlink_ticket(intake, ticket);
 		refuse(ticket, TOO_LONG);
 		ticket->next = intake->finished;
 		intake->finished = ticket;
 	}
-	return now + LOOK_MS;
+	return next_ms;
 }
 
 /* Sleep until something is finished or may be late; called with the lock held. */
@@ -519,19 +524,27 @@ intake_put_later(struct intake *intake, struct intake_ticket *ticket)
 		ticket->done(ticket);
 }
 
-enum store_result
-intake_settle(struct intake *intake, int64_t id, const struct store_attempt *attempt,
-	enum store_state state, const char *reason, char reason_out[256])
+static void
+make_settling(struct intake_ticket *ticket, const struct store_settlement *settlement)
 {
-	const struct store_settlement settled = {
-		.id = id, .attempt = attempt, .state = state, .reason = reason
-	};
-	struct intake_ticket ticket = { .settled = &settled,
-		.deadline_ms = clock_ms() + SETTLE_MS };
-	enum store_result result = write_ticket(intake, &ticket);
-	if (result != STORE_OK)
-		snprintf(reason_out, 256, "%s", ticket.reason);
-	return result;
+	ticket->settled = settlement;
+	ticket->deadline_ms = clock_ms() + SETTLE_MS;
+}
+
+enum store_result
+intake_settle(struct intake *intake, const struct store_settlement *settlement,
+	struct intake_ticket *ticket)
+{
+	make_settling(ticket, settlement);
+	return write_ticket(intake, ticket);
+}
+
+void
+intake_settle_later(struct intake *intake, const struct store_settlement *settlement,
+	struct intake_ticket *ticket)
+{
+	make_settling(ticket, settlement);
+	intake_put_later(intake, ticket);
 }
 
 void

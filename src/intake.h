@@ -36,7 +36,7 @@ struct intake_ticket {
 	/* Given; what event refers to is borrowed until done() is called, or intake_put() returns. */
 	struct store_event event;
 	int64_t deadline_ms;                        /* CLOCK_MONOTONIC */
-	void (*done)(struct intake_ticket *ticket); /* intake_put_later() only */
+	void (*done)(struct intake_ticket *ticket); /* for what is done later */
 	void *context;                              /* the caller's */
 
 	/* Set. */
@@ -63,10 +63,14 @@ enum store_result intake_put(struct intake *intake, struct intake_ticket *ticket
  */
 void intake_put_later(struct intake *intake, struct intake_ticket *ticket);
 
-/* As store_settle(), of an event that was put as STORE_RUNNING. */
-enum store_result intake_settle(struct intake *intake, int64_t id,
-	const struct store_attempt *attempt, enum store_state state, const char *reason,
-	char reason_out[256]);
+/* As store_settle(), of an event that was put as STORE_RUNNING, and with a ticket in whose event nothing is set. It
+ * waits longer than an event: the handler has run. The result is the ticket's. */
+enum store_result intake_settle(struct intake *intake, const struct store_settlement *settlement,
+	struct intake_ticket *ticket);
+
+/* The same, as intake_put_later(); the settlement, too, is borrowed until done() is called. */
+void intake_settle_later(struct intake *intake, const struct store_settlement *settlement,
+	struct intake_ticket *ticket);
 
 /* Let the threads finish what they have; nothing may be put any more. */
 void intake_stop(void);

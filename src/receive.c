@@ -131,7 +131,12 @@ struct request {
 	bool has_success;
 	bool closed; /* it is a handshake that the endpoint does not answer, for reason_made */
 	char allow[48];
+	struct handler_call handler;
+	struct runner_call call; /* of it */
 	struct run_result result;
+	struct store_attempt record; /* of the run */
+	struct store_settlement settlement;
+	enum outcome outcome; /* while that is recorded */
 };
 
 static enum outcome
@@ -638,19 +643,17 @@ keep(struct request *request, enum store_state state, const char *reason)
 	return outcome == OUTCOME_ACCEPTED ? put_and_stay(request) : outcome;
 }
 
-static void answer_kept(struct intake_ticket *ticket);
-
-/* The same without a thread that stays, where that is possible. LATER: the request is answer_kept()'s. */
+/* The same without a thread that stays, where that is possible. LATER: the request is done()'s. */
 static enum outcome
-keep_later(struct request *request)
+keep_later(struct request *request, enum store_state state, void (*done)(struct intake_ticket *))
 {
-	enum outcome outcome = make_ticket(request, STORE_QUEUED, NULL);
+	enum outcome outcome = make_ticket(request, state, NULL);
 	if (outcome != OUTCOME_ACCEPTED)
 		return outcome;
 	if (!http_detach(request->exchange))
 		return put_and_stay(request);
 	request->ticket.context = request;
-	request->ticket.done = answer_kept;
+	request->ticket.done = done;
 	intake_put_later(request->intake, &request->ticket);
 	return OUTCOME_LATER;
 }
@@ -708,69 +711,125 @@ judge(struct request *request)
 	return OUTCOME_FAILED;
 }
 
+/* The handler has ended, or could not be started. */
 static enum outcome
-run(struct request *request)
+end_run(struct request *request)
 {
-	const char *address = http_variable(request->exchange, "REMOTE_ADDR");
-	struct handler_event event = {
-		.endpoint = request->endpoint,
-		.run = request->run,
-		.message = &request->message,
-		.received_ms = request->received_ms,
-		.remote_address = address,
-		.delivery = request->delivery,
-		.attempt = request->attempt,
-	};
-	struct handler_call call;
-	switch (handler_prepare(&event, &call, request->reason_made)) {
-	case HANDLER_READY: break;
-	case HANDLER_UNUSABLE: return because(request, OUTCOME_UNUSABLE, request->reason_made);
-	case HANDLER_NO_MEMORY: return because(request, OUTCOME_UNAVAILABLE, "no memory");
-	}
-	if (!snapshot_enter(request->snapshot, request->endpoint)) {
-		handler_call_free(&call);
-		return because(request, OUTCOME_UNAVAILABLE,
-			"half of the threads wait for this endpoint's handlers already");
-	}
-	http_wait_begin(request->exchange);
-	request->receiver->run(&call.spec, &request->result);
-	http_wait_end(request->exchange);
 	snapshot_leave(request->snapshot, request->endpoint);
-	handler_call_free(&call);
+	handler_call_free(&request->handler);
 	log_attempt(request);
 	return judge(request);
 }
 
-/* Record how the run that the sender waited for went. Whatever it is, the event is over: a retry is the
- * sender's, and requeues a dead one. */
-static void
+static enum outcome
+prepare_run(struct request *request)
+{
+	const struct handler_event event = {
+		.endpoint = request->endpoint,
+		.run = request->run,
+		.message = &request->message,
+		.received_ms = request->received_ms,
+		.remote_address = http_variable(request->exchange, "REMOTE_ADDR"),
+		.delivery = request->delivery,
+		.attempt = request->attempt,
+	};
+	switch (handler_prepare(&event, &request->handler, request->reason_made)) {
+	case HANDLER_READY: break;
+	case HANDLER_UNUSABLE: return because(request, OUTCOME_UNUSABLE, request->reason_made);
+	case HANDLER_NO_MEMORY: return because(request, OUTCOME_UNAVAILABLE, "no memory");
+	}
+	if (snapshot_enter(request->snapshot, request->endpoint))
+		return OUTCOME_ACCEPTED;
+	handler_call_free(&request->handler);
+	return because(request, OUTCOME_UNAVAILABLE,
+		"half of the threads wait for this endpoint's handlers already");
+}
+
+static void answer_run(struct runner_call *call);
+
+/* LATER: the request is answer_run()'s, no thread stays for the handler. */
+static enum outcome
+run(struct request *request)
+{
+	const struct receiver *receiver = request->receiver;
+	enum outcome outcome = prepare_run(request);
+	if (outcome != OUTCOME_ACCEPTED)
+		return outcome;
+	if (receiver->run_later != NULL && http_detach(request->exchange)) {
+		request->call = (struct runner_call){
+			.spec = request->handler.spec,
+			.result = &request->result,
+			.done = answer_run,
+			.context = request,
+		};
+		receiver->run_later(&request->call);
+		return OUTCOME_LATER;
+	}
+	http_wait_begin(request->exchange);
+	receiver->run(&request->handler.spec, &request->result);
+	http_wait_end(request->exchange);
+	return end_run(request);
+}
+
+/* It is recorded how the run that the sender waited for went, or cannot be. */
+static enum outcome
+settled(const struct request *request)
+{
+	if (request->ticket.result != STORE_OK)
+		log_message(LOG_LEVEL_ERROR, "store",
+			"event %lld: how its run ended could not be recorded: %s",
+			(long long)request->delivery, request->ticket.reason);
+	return request->outcome == OUTCOME_UNUSABLE ? OUTCOME_DEAD : request->outcome;
+}
+
+static void answer_settled(struct intake_ticket *ticket);
+
+/* Whatever the outcome is, the event is over: a retry is the sender's, and requeues a dead one. LATER: the
+ * request is answer_settled()'s. */
+static enum outcome
 settle(struct request *request, enum outcome outcome)
 {
 	bool good = outcome == OUTCOME_ACCEPTED;
-	char reason[256];
-	const struct store_attempt attempt = attempt_of(
+	request->outcome = outcome;
+	request->record = attempt_of(
 		&request->result, request->attempt, request->received_ms, request->reason);
+	request->settlement = (struct store_settlement){
+		.id = request->delivery,
+		.attempt = &request->record,
+		.state = good ? STORE_DONE : STORE_DEAD,
+		.reason = good ? NULL : request->reason,
+	};
+	request->ticket = (struct intake_ticket){ .done = answer_settled, .context = request };
+	if (http_detach(request->exchange)) {
+		intake_settle_later(request->intake, &request->settlement, &request->ticket);
+		return OUTCOME_LATER;
+	}
 	http_wait_begin(request->exchange);
-	enum store_result stored = intake_settle(request->intake, request->delivery, &attempt,
-		good ? STORE_DONE : STORE_DEAD, good ? NULL : request->reason, reason);
+	(void)intake_settle(request->intake, &request->settlement, &request->ticket);
 	http_wait_end(request->exchange);
-	if (stored != STORE_OK)
-		log_message(LOG_LEVEL_ERROR, "store",
-			"event %lld: how its run ended could not be recorded: %s",
-			(long long)request->delivery, reason);
+	return settled(request);
 }
+
+static enum outcome
+run_and_settle(struct request *request)
+{
+	enum outcome outcome = run(request);
+	return outcome == OUTCOME_LATER ? outcome : settle(request, outcome);
+}
+
+static void run_when_kept(struct intake_ticket *ticket);
 
 /* The sender waits: the event is kept as running, and then as what came of it. */
 static enum outcome
 run_kept(struct request *request)
 {
-	enum outcome outcome = keep(request, STORE_RUNNING, NULL);
-	if (outcome != OUTCOME_ACCEPTED && outcome != OUTCOME_REQUEUED)
-		return outcome;
-	outcome = run(request);
-	settle(request, outcome);
-	return outcome == OUTCOME_UNUSABLE ? OUTCOME_DEAD : outcome;
+	enum outcome outcome = keep_later(request, STORE_RUNNING, run_when_kept);
+	if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_REQUEUED)
+		outcome = run_and_settle(request);
+	return outcome;
 }
+
+static void answer_kept(struct intake_ticket *ticket);
 
 /* What sets everything in motion. */
 static enum outcome
@@ -780,8 +839,9 @@ take(struct request *request)
 		request->attempt = 1;
 		return run(request);
 	}
-	return request->endpoint->mode == CONFIG_MODE_WAIT ? run_kept(request)
-							   : keep_later(request);
+	return request->endpoint->mode == CONFIG_MODE_WAIT
+		       ? run_kept(request)
+		       : keep_later(request, STORE_QUEUED, answer_kept);
 }
 
 /* What the sender sees of a handler that exited with 0. */
@@ -969,16 +1029,59 @@ request_free(struct request *request)
 	free(request);
 }
 
-/* The event is on disk, or cannot be: the rest of receive(), in another thread. */
+/*
+ * The rest of receive(), in another thread: each of these has the request for itself from its first line on, until
+ * it is handed on (LATER) or gone.
+ */
+
+static void
+conclude(struct request *request, enum outcome outcome)
+{
+	if (outcome == OUTCOME_LATER)
+		return;
+	struct http_exchange *exchange = request->exchange;
+	if (outcome == OUTCOME_ACCEPTED)
+		reply_with_output(request);
+	answer(request, outcome);
+	request_free(request);
+	http_release(exchange);
+}
+
+/* The event is on disk, or cannot be. */
 static void
 answer_kept(struct intake_ticket *ticket)
 {
 	struct request *request = ticket->context;
-	struct http_exchange *exchange = request->exchange;
-	http_attach(exchange);
-	answer(request, kept(request));
-	request_free(request);
-	http_release(exchange);
+	http_attach(request->exchange);
+	conclude(request, kept(request));
+}
+
+static void
+run_when_kept(struct intake_ticket *ticket)
+{
+	struct request *request = ticket->context;
+	http_attach(request->exchange);
+	enum outcome outcome = kept(request);
+	if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_REQUEUED)
+		outcome = run_and_settle(request);
+	conclude(request, outcome);
+}
+
+static void
+answer_run(struct runner_call *call)
+{
+	struct request *request = call->context;
+	http_attach(request->exchange);
+	enum outcome outcome = end_run(request);
+	conclude(request, request->intake == NULL ? outcome : settle(request, outcome));
+}
+
+static void
+answer_settled(struct intake_ticket *ticket)
+{
+	struct request *request = ticket->context;
+	http_attach(request->exchange);
+	conclude(request, settled(request));
 }
 
 bool

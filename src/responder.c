@@ -729,8 +729,9 @@ pool_detach(struct connection *connection)
 {
 	struct pool *pool = connection->pool;
 	pthread_mutex_lock(&pool->lock);
+	if (!connection->detached)
+		pool->detached++;
 	connection->detached = true;
-	pool->detached++;
 	pthread_mutex_unlock(&pool->lock);
 }
 

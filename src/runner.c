@@ -1,106 +1,68 @@
-/* runner.c - small processes that run handlers for a threaded one
+/* runner.c - the runners of a threaded process, and who waits for their results
  *
- * Three kinds of process. The endpoint (threaded, large) never forks after
- * runner_start(). The nursery, forked from it while it was small, does nothing
- * but fork runners. A runner does nothing but run one handler at a time.
+ * A job goes to a runner from the thread that has it. One thread, the collector,
+ * waits for all results at once, so a thousand handlers that take long cost no threads, and those that end
+ * together wake nobody but it. It also writes what a handler's pipe did not take of a long body at first, notices
+ * a runner that dies, and is the only one that closes a runner's socket.
  *
- * The endpoint makes a runner's socket pair itself and sends one end to the
- * nursery; the fork needs no answer, since the job waits in the socket until
- * the runner reads it, and a fork that failed is an end of file there. So the
- * nursery's socket carries datagrams one way and needs no lock.
- *
- *   endpoint -> runner   struct job_header, then argv, envp and directory as
- *                        strings, then the body, if it is short
- *   runner -> endpoint   struct result_header, then output, then error
- *
- * A long body goes from the endpoint straight into the handler's pipe, which
- * comes with the header (SCM_RIGHTS). Both sides are one program, but each checks
- * the lengths it is told.
- *
- * Everything ends by end of file: a runner finishes its handler and ends when
- * its endpoint is gone, also by kill -9; the nursery ends at once. They are in
- * a session of their own and ignore the signals with which web servers and
- * terminals end a process group, so that a restart does not cut a handler. The
- * nursery is forked twice and ignores SIGCHLD: nobody has to wait for anybody.
+ * A runner is idle, in the list of those; or in the hands of a thread that gives it a job, which holds its
+ * lock; or busy with a call. The collector, who hears of its end at any time, waits for that lock.
  */
 #include "runner.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdint.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "alloc.h"
 #include "clock.h"
+#include "handover.h"
+#include "job.h"
 #include "log.h"
 
-/* More than any Linux takes for an argv and environment under the usual stack limit. */
-#define JOB_MAX (2560 * 1024)
 #define IDLE_MAX_MS (60 * 1000)     /* unused for that long: it may go */
 #define ANSWER_SLACK_MS (15 * 1000) /* beyond timeout and grace: KILL's own patience, and load */
 #define STALL_MAX_S 10              /* a runner that neither reads nor writes is broken */
-#define HEAP_STEP (128 * 1024)
-#define JOB_USUAL_SIZE 8192
-#define JOB_BODY_MAX (32 * 1024) /* a body that goes along: shorter than a socket's buffer */
+#define LOOK_MS 1000                /* how late a deadline may be noticed */
+#define EVENTS_MAX 32
+#define STACK_SIZE ((size_t)1 << 20)
 
-/* What the nursery is asked for. */
-struct nursery_request {
-	enum { NURSERY_RUNNER, NURSERY_DETACHED } kind;
-	char argument[PATH_MAX];
-};
-
-struct job_header {
-	uint32_t argument_count;
-	uint32_t variable_count;
-	uint32_t text_len; /* all strings, each with its NUL: argv, envp, directory */
-	uint32_t body_len; /* behind the strings; when a descriptor comes along: 0 */
-	int64_t timeout_ms;
-	int64_t grace_ms;
-	uint8_t has_directory;
-	uint8_t has_descriptor;
-	uint8_t unused[6];
-};
-
-struct result_header {
-	int64_t duration_us;
-	uint32_t output_len;
-	uint32_t error_len;
-	int32_t end; /* enum run_end */
-	int32_t code;
-	uint8_t output_cut;
-	uint8_t error_cut;
-	uint8_t left_behind;
-	uint8_t unused[5];
-	char reason[256];
-};
-
-struct idle_runner {
+struct runner {
 	int socket;
-	int64_t since_ms;
+	pthread_mutex_t lock;             /* while a job is given to it */
+	struct runner_call *_Atomic call; /* NULL: it has none */
+	int64_t since_ms;                 /* idle */
+	struct runner *next;              /* of all */
 };
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t changed;   /* a runner became idle, or there is room for a new one */
-	int nursery;              /* -1: none */
-	bool lost;                /* it is not there any more */
-	unsigned alive;           /* idle and busy ones */
-	struct idle_runner *idle; /* the last used one last */
+	pthread_cond_t changed; /* a runner became idle, or there is room for a new one */
+	int nursery;            /* -1: none */
+	bool lost;              /* it is not there any more */
+	struct runner *all;
+	unsigned alive;       /* how many */
+	struct runner **idle; /* the last used one last */
 	size_t idle_count;
 	size_t idle_size;
+
+	bool collects; /* there is the collector, and with it epoll and attention */
+	bool stopping;
+	bool sleeps; /* it looks at no deadline until it is called */
+	pthread_t collector;
+	int epoll;     /* runners, their handlers' pipes, and attention (NULL) */
+	int attention; /* eventfd */
 } pool = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.changed = PTHREAD_COND_INITIALIZER,
@@ -115,365 +77,458 @@ descriptor_close(int *fd)
 	*fd = -1;
 }
 
-/* Send all of it, and passed (-1: none) with its first byte. */
-static bool
-socket_send(int fd, const void *data, size_t len, int passed)
+static void
+refuse(struct run_result *result, const char *reason)
 {
-	union {
-		struct cmsghdr header; /* for its alignment */
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { .space = { 0 } };
-	struct iovec part = { (void *)(uintptr_t)data, len };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-	ssize_t n;
+	result->end = RUN_NOT_STARTED;
+	snprintf(result->reason, sizeof result->reason, "%s", reason);
+}
 
-	if (passed >= 0) {
-		message.msg_control = control.space;
-		message.msg_controllen = sizeof control.space;
-		control.header = (struct cmsghdr){
-			.cmsg_len = CMSG_LEN(sizeof passed),
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-		};
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &passed, sizeof passed);
-	}
-	while (part.iov_len > 0) {
-		n = sendmsg(fd, &message, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
+static void
+finish(struct runner_call *call)
+{
+	descriptor_close(&call->input);
+	call->done(call); /* and it is gone */
+}
+
+/* ---- Runners; the functions here are called with the pool's lock held ---- */
+
+/* It is in no list any more. */
+static void
+runner_free(struct runner *runner)
+{
+	struct runner **at = &pool.all;
+	while (*at != runner)
+		at = &(*at)->next;
+	*at = runner->next;
+	close(runner->socket);
+	pthread_mutex_destroy(&runner->lock);
+	free(runner);
+	pool.alive--;
+	/* All of them: callers may have different limits. */
+	pthread_cond_broadcast(&pool.changed);
+}
+
+/* false: it is not idle. */
+static bool
+idle_remove(const struct runner *runner)
+{
+	for (size_t i = 0; i < pool.idle_count; i++) {
+		if (pool.idle[i] != runner)
 			continue;
-		if (n < 0)
-			return false;
-		part.iov_base = (char *)part.iov_base + n;
-		part.iov_len -= (size_t)n;
-		message.msg_control = NULL;
-		message.msg_controllen = 0;
+		pool.idle_count--;
+		memmove(pool.idle + i, pool.idle + i + 1,
+			(pool.idle_count - i) * sizeof *pool.idle);
+		return true;
 	}
+	return false;
+}
+
+/* The one that has been idle for too long is let go. Only the first can be: the last used is used first. */
+static void
+idle_retire(int64_t now)
+{
+	if (pool.idle_count > 0 && now - pool.idle[0]->since_ms >= IDLE_MAX_MS) {
+		shutdown(pool.idle[0]->socket, SHUT_RDWR); /* the collector hears of it */
+		(void)idle_remove(pool.idle[0]);
+	}
+}
+
+static void
+idle_add(struct runner *runner)
+{
+	int64_t now = clock_ms();
+	idle_retire(now);
+	if (pool.idle_count == pool.idle_size) {
+		pool.idle_size = pool.idle_size * 2 + 4;
+		pool.idle = xreallocarray(pool.idle, pool.idle_size, sizeof(struct runner *));
+	}
+	atomic_store(&runner->call, NULL);
+	runner->since_ms = now;
+	pool.idle[pool.idle_count++] = runner;
+	pthread_cond_signal(&pool.changed);
+}
+
+/* ---- The collector ---- */
+
+/* The call's result is there, or will not be: the runner may have the next. */
+static void
+runner_take_back(struct runner *runner, bool good)
+{
+	pthread_mutex_lock(&pool.lock);
+	if (good && !pool.stopping)
+		idle_add(runner);
+	else
+		runner_free(runner);
+	pthread_mutex_unlock(&pool.lock);
+}
+
+static bool
+is_readable(int fd)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+	return poll(&polled, 1, 0) > 0;
+}
+
+/* It has answered, or ended; or its handler takes more of a body. */
+static void
+runner_attend(struct runner *runner)
+{
+	pthread_mutex_lock(&pool.lock);
+	bool idle = idle_remove(runner);
+	if (idle)
+		runner_free(runner);
+	pthread_mutex_unlock(&pool.lock);
+	if (idle)
+		return;
+
+	pthread_mutex_lock(&runner->lock);
+	struct runner_call *call = atomic_load(&runner->call);
+	pthread_mutex_unlock(&runner->lock);
+	if (call == NULL) { /* it did not get its job, or was to go */
+		runner_take_back(runner, false);
+		return;
+	}
+	if (call->input >= 0) {
+		run_feed(&call->input, &call->rest);
+		if (!is_readable(runner->socket))
+			return;
+	}
+	runner_take_back(runner, job_receive_result(runner->socket, call->result));
+	finish(call);
+}
+
+static bool
+is_late(const struct runner_call *call, int64_t now)
+{
+	return call != NULL && call->deadline_ms <= now;
+}
+
+/* End calls that are late. false: there are none that could be. */
+static bool
+look_for_late(void)
+{
+	int64_t now = clock_ms();
+	struct runner *late;
+
+	do {
+		pthread_mutex_lock(&pool.lock);
+		bool busy = pool.alive > pool.idle_count;
+		struct runner_call *call = NULL;
+		late = pool.all;
+		while (late != NULL && !is_late(call = atomic_load(&late->call), now))
+			late = late->next;
+		if (late != NULL)
+			runner_free(late);
+		pool.sleeps = !busy;
+		pthread_mutex_unlock(&pool.lock);
+		if (!busy)
+			return false;
+		if (late != NULL) {
+			refuse(call->result,
+				"the process that runs the handler does not answer; the "
+				"handler may have been started");
+			finish(call);
+		}
+	} while (late != NULL);
 	return true;
 }
 
-/* Receive exactly len bytes; false: end of file or broken. A descriptor that
- * came with them goes to *passed_out, which may be NULL when none can come. */
 static bool
-socket_receive(int fd, void *data, size_t len, int *passed_out)
+is_over(void)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	const struct cmsghdr *first;
-	size_t received = 0;
-	ssize_t n;
+	pthread_mutex_lock(&pool.lock);
+	bool over = pool.stopping && pool.all == NULL;
+	pthread_mutex_unlock(&pool.lock);
+	return over;
+}
 
-	while (received < len) {
-		struct iovec part = { (char *)data + received, len - received };
-		struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+/* Its socket and its handler's pipe may report at once; after the first it may be gone. */
+static bool
+is_among(const struct epoll_event *events, int count, const void *runner)
+{
+	for (int i = 0; i < count; i++)
+		if (events[i].data.ptr == runner)
+			return true;
+	return false;
+}
 
-		if (passed_out != NULL) {
-			message.msg_control = control.space;
-			message.msg_controllen = sizeof control.space;
+static void *
+collector_main(void *unused)
+{
+	struct epoll_event events[EVENTS_MAX];
+	eventfd_t calls;
+	int wait_ms = LOOK_MS;
+	int64_t look_ms = 0;
+
+	while (!is_over()) {
+		int count = epoll_wait(pool.epoll, events, EVENTS_MAX, wait_ms);
+		for (int i = 0; i < count; i++) {
+			if (events[i].data.ptr == NULL)
+				(void)eventfd_read(pool.attention, &calls);
+			else if (!is_among(events, i, events[i].data.ptr))
+				runner_attend(events[i].data.ptr);
 		}
-		n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-		if (n < 0 && errno == EINTR)
+		if (clock_ms() < look_ms)
 			continue;
-		if (n <= 0)
-			return false;
-		received += (size_t)n;
-		first = CMSG_FIRSTHDR(&message);
-		if (passed_out != NULL && first != NULL && first->cmsg_type == SCM_RIGHTS)
-			memcpy(passed_out, CMSG_DATA(first), sizeof *passed_out);
+		wait_ms = look_for_late() ? LOOK_MS : -1;
+		look_ms = wait_ms < 0 ? 0 : clock_ms() + LOOK_MS;
 	}
-	return true;
+	return unused;
+}
+
+static bool
+thread_start(void)
+{
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	int error = pthread_create(&pool.collector, &attributes, collector_main, NULL);
+	pthread_attr_destroy(&attributes);
+	errno = error;
+	return error == 0;
+}
+
+/* Called with the lock held. false: errno. */
+static bool
+collector_start(void)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	if (pool.collects)
+		return true;
+	pool.epoll = epoll_create1(EPOLL_CLOEXEC);
+	pool.attention = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pool.stopping = pool.sleeps = false;
+	pool.collects = pool.epoll >= 0 && pool.attention >= 0 &&
+			epoll_ctl(pool.epoll, EPOLL_CTL_ADD, pool.attention, &event) == 0 &&
+			thread_start();
+	if (!pool.collects) {
+		descriptor_close(&pool.epoll);
+		descriptor_close(&pool.attention);
+	}
+	return pool.collects;
+}
+
+/* ---- The caller's side ---- */
+
+/* Ask the nursery for one. NULL: there is none to be had (logged). Called with the lock held. */
+static struct runner *
+runner_new(void)
+{
+	const struct timeval stall = { .tv_sec = STALL_MAX_S };
+	struct epoll_event event = { .events = EPOLLIN };
+	int ends[2];
+
+	if (pool.nursery < 0 || !collector_start() ||
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+		log_message(LOG_LEVEL_ERROR, "runners", "none can be had: %s",
+			pool.nursery < 0 ? "not started" : strerror(errno));
+		return NULL;
+	}
+	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof stall);
+	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof stall);
+	struct runner *runner = xcalloc(1, sizeof *runner);
+	runner->socket = ends[0];
+	event.data.ptr = runner;
+	bool asked = nursery_fork_runner(pool.nursery, ends[1]);
+	if (!asked) {
+		log_message(LOG_LEVEL_ERROR, "runners",
+			"the process that starts runners is gone: %s", strerror(errno));
+		pool.lost = true;
+	}
+	close(ends[1]);
+	if (!asked || epoll_ctl(pool.epoll, EPOLL_CTL_ADD, ends[0], &event) != 0) {
+		close(ends[0]);
+		free(runner);
+		return NULL;
+	}
+	pthread_mutex_init(&runner->lock, NULL);
+	runner->next = pool.all;
+	pool.all = runner;
+	pool.alive++;
+	return runner;
+}
+
+/* An idle one, or a new one, or wait for either; with its lock held. NULL: none can be had. */
+static struct runner *
+runner_acquire(unsigned max_runners, bool *is_new_out)
+{
+	struct runner *runner = NULL;
+
+	pthread_mutex_lock(&pool.lock);
+	while (pool.idle_count == 0 && pool.alive > 0 && pool.alive >= max_runners)
+		pthread_cond_wait(&pool.changed, &pool.lock);
+	*is_new_out = pool.idle_count == 0;
+	if (!*is_new_out)
+		runner = pool.idle[--pool.idle_count];
+	else
+		runner = runner_new();
+	if (runner != NULL)
+		pthread_mutex_lock(&runner->lock);
+	if (pool.sleeps) {
+		pool.sleeps = false;
+		eventfd_write(pool.attention, 1);
+	}
+	pthread_mutex_unlock(&pool.lock);
+	return runner;
+}
+
+/* Have the collector write the rest of a body that the pipe had no room for. */
+static bool
+watch_input(struct runner *runner, const struct runner_call *call)
+{
+	struct epoll_event event = { .events = EPOLLOUT, .data = { .ptr = runner } };
+	return call->input < 0 || epoll_ctl(pool.epoll, EPOLL_CTL_ADD, call->input, &event) == 0;
+}
+
+/* Before its runner may be freed. */
+static void
+unwatch_input(const struct runner_call *call)
+{
+	if (call->input >= 0)
+		epoll_ctl(pool.epoll, EPOLL_CTL_DEL, call->input, NULL);
 }
 
 /*
- * The runner's side
+ * Give the job to a runner. false: there is none. An idle one that has died meanwhile did not get the whole job, so
+ * another may have it; the collector hears of the end of its socket.
  */
+static bool
+job_give(const struct buf *job, int input, struct runner_call *call, unsigned max_runners)
+{
+	struct runner *runner;
+	bool is_new = false, given = false;
 
-struct job {
-	struct run_spec spec;
-	char *text;     /* owned */
-	char **strings; /* owned; argv, NULL, envp, NULL */
-	int input;      /* owned */
+	while (!given && !is_new && (runner = runner_acquire(max_runners, &is_new)) != NULL) {
+		given = watch_input(runner, call) &&
+			handover_send(runner->socket, job->data, job->len, input);
+		if (given) {
+			atomic_store(&runner->call, call);
+		} else {
+			unwatch_input(call);
+			shutdown(runner->socket, SHUT_RDWR);
+		}
+		pthread_mutex_unlock(&runner->lock);
+	}
+	return given;
+}
+
+/* The handler's stdin for the runner, -1 when the body goes along, and our end of it: -1 when there is nothing to
+ * write. false: no descriptor is left; what was opened is the caller's. */
+static bool
+input_open(struct runner_call *call, int *theirs_out)
+{
+	int ends[2];
+
+	*theirs_out = -1;
+	if (job_takes_body(&call->spec))
+		return true;
+	if (call->spec.input_fd >= 0) {
+		*theirs_out = fcntl(call->spec.input_fd, F_DUPFD_CLOEXEC, 0);
+		return *theirs_out >= 0;
+	}
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return false;
+	*theirs_out = ends[0];
+	call->input = ends[1];
+	return fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0;
+}
+
+/* false: the result says why not. */
+static bool
+give(struct runner_call *call, const struct buf *job, unsigned max_runners)
+{
+	int theirs;
+	bool opened = input_open(call, &theirs);
+	/* What fits into the pipe is there when the handler starts. */
+	if (opened && call->input >= 0)
+		run_feed(&call->input, &call->rest);
+	bool given = opened && job_give(job, theirs, call, max_runners);
+
+	if (!opened)
+		refuse(call->result, "no descriptor is left for the handler's standard input");
+	else if (!given)
+		refuse(call->result,
+			"no process to run the handler can be had: the one that starts them was "
+			"killed, or the system has no room: restart the program");
+	descriptor_close(&theirs);
+	return given;
+}
+
+void
+runner_run_later(struct runner_call *call, unsigned max_runners)
+{
+	const struct run_spec *spec = &call->spec;
+	struct buf job;
+
+	call->input = -1;
+	call->rest = spec->input;
+	call->deadline_ms = clock_ms() + spec->timeout_ms + spec->grace_ms + ANSWER_SLACK_MS;
+	bool given = job_write(spec, &job);
+	if (given)
+		given = give(call, &job, max_runners);
+	else
+		refuse(call->result,
+			"arguments and environment are larger than any system takes: let the "
+			"handler read the event from stdin");
+	buf_free(&job);
+	if (!given)
+		finish(call);
+}
+
+struct waiter {
+	struct runner_call call; /* first */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool done;
 };
 
 static void
-job_free(struct job *job)
+wake_waiter(struct runner_call *call)
 {
-	descriptor_close(&job->input);
-	free(job->strings);
-	free(job->text);
+	struct waiter *waiter = (struct waiter *)call;
+	pthread_mutex_lock(&waiter->lock);
+	waiter->done = true;
+	pthread_cond_signal(&waiter->wake);
+	pthread_mutex_unlock(&waiter->lock);
 }
 
-/* The next string of the text; NULL when there is none left. */
-static char *
-next_string(char **at, const char *end)
+void
+runner_run(const struct run_spec *spec, unsigned max_runners, struct run_result *result)
 {
-	char *string = *at;
-
-	if (string >= end)
-		return NULL;
-	*at += strlen(string) + 1;
-	return string;
-}
-
-/* Point into the text; false: it does not hold the strings that the header promises. */
-static bool
-job_point(struct job *job, const struct job_header *header)
-{
-	char *at = job->text, *end = job->text + header->text_len;
-	uint32_t i;
-
-	for (i = 0; i < header->argument_count; i++) {
-		if ((job->strings[i] = next_string(&at, end)) == NULL)
-			return false;
-	}
-	job->spec.argv = job->strings;
-	job->spec.envp = job->strings + header->argument_count + 1;
-	for (i = 0; i < header->variable_count; i++) {
-		if ((job->strings[header->argument_count + 1 + i] = next_string(&at, end)) == NULL)
-			return false;
-	}
-	if (header->has_directory != 0 && (job->spec.directory = next_string(&at, end)) == NULL)
-		return false;
-	return at == end;
-}
-
-/* false: the endpoint is gone, or what came is no job. job_free() in either case. */
-static bool
-job_receive(int socket, struct job *job)
-{
-	struct job_header header;
-
-	*job = (struct job){ .input = -1 };
-	if (!socket_receive(socket, &header, sizeof header, &job->input) ||
-		(job->input >= 0) != (header.has_descriptor != 0))
-		return false;
-	if (header.text_len == 0 || header.text_len > JOB_MAX || header.argument_count == 0 ||
-		header.argument_count > JOB_MAX || header.variable_count > JOB_MAX ||
-		header.body_len > JOB_BODY_MAX)
-		return false;
-	job->text = xmalloc((size_t)header.text_len + header.body_len);
-	if (!socket_receive(socket, job->text, (size_t)header.text_len + header.body_len, NULL) ||
-		job->text[header.text_len - 1] != '\0')
-		return false;
-	job->spec.input = (struct slice){ job->text + header.text_len, header.body_len };
-	job->strings = xcalloc(
-		(size_t)header.argument_count + header.variable_count + 2, sizeof *job->strings);
-	job->spec.input_fd = job->input;
-	job->spec.timeout_ms = header.timeout_ms;
-	job->spec.grace_ms = header.grace_ms;
-	return job_point(job, &header);
-}
-
-static bool
-result_send(int socket, const struct run_result *result)
-{
-	struct result_header header = {
-		.duration_us = result->duration_us,
-		.output_len = (uint32_t)result->output.len,
-		.error_len = (uint32_t)result->error.len,
-		.end = (int32_t)result->end,
-		.code = result->code,
-		.output_cut = result->output_cut,
-		.error_cut = result->error_cut,
-		.left_behind = result->left_behind,
+	struct waiter waiter = {
+		.call = { .spec = *spec, .result = result, .done = wake_waiter },
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.wake = PTHREAD_COND_INITIALIZER,
 	};
 
-	memcpy(header.reason, result->reason, sizeof header.reason);
-	return socket_send(socket, &header, sizeof header, -1) &&
-	       socket_send(socket, result->output.data, result->output.len, -1) &&
-	       socket_send(socket, result->error.data, result->error.len, -1);
-}
-
-/* A handler that left processes behind ends its runner too: the limit of the
- * next handler would otherwise end them. */
-__attribute__((noreturn)) static void
-runner_main(int socket)
-{
-	struct run_result result;
-	struct job job;
-	bool go_on = true;
-
-	prctl(PR_SET_NAME, "hookcgi-runner");
-	while (go_on && job_receive(socket, &job)) {
-		run_result_init(&result);
-		run_handler(&job.spec, &result);
-		go_on = result_send(socket, &result) && !result.left_behind;
-		run_result_free(&result);
-		job_free(&job);
-	}
-	_exit(0);
-}
-
-/*
- * The nursery's side
- */
-
-static void
-standard_close(void)
-{
-	int fd;
-
-	for (fd = 0; fd <= STDERR_FILENO; fd++)
-		close(fd);
-	run_fill_standard();
-}
-
-static runner_detached *detached;
-
-/* Forked twice, so that it is the child of init and nobody has to wait for it. */
-__attribute__((noreturn)) static void
-detached_main(const char *argument)
-{
-	sigset_t none;
-	int signal_number;
-
-	setsid();
-	if (fork() != 0)
-		_exit(0);
-	for (signal_number = 1; signal_number < NSIG; signal_number++)
-		signal(signal_number, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	log_close();
-	run_close_descriptors(STDERR_FILENO + 1);
-	standard_close();
-	_exit(detached(argument));
-}
-
-/* Nothing of the endpoint stays: no descriptor (one that keeps 0 open makes
- * lighttpd believe that the program still lives), no session, no mask. */
-static int
-nursery_settle(int link)
-{
-	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE,
-		SIGCHLD };
-	const int kept = STDERR_FILENO + 1;
-	sigset_t none;
-	size_t i;
-
-	for (i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
-		signal(ignored[i], SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid();
-	prctl(PR_SET_NAME, "hookcgi-nursery");
-	if (link != kept && dup3(link, kept, O_CLOEXEC) < 0)
-		_exit(1);
-	log_close();
-	run_close_descriptors(kept + 1);
-	standard_close();
-	/* A job of 2 MiB must not leave its pages in a runner: fixed thresholds
-	 * instead of glibc's, which grow with what is freed. */
-	mallopt(M_MMAP_THRESHOLD, HEAP_STEP);
-	mallopt(M_TRIM_THRESHOLD, HEAP_STEP);
-	return kept;
-}
-
-__attribute__((noreturn)) static void
-nursery_main(int link)
-{
-	struct nursery_request request;
-	int socket;
-
-	link = nursery_settle(link);
-	for (;;) {
-		socket = -1;
-		if (!socket_receive(link, &request, sizeof request, &socket))
-			_exit(0);
-		if (request.kind == NURSERY_DETACHED && detached != NULL && fork() == 0)
-			detached_main(request.argument);
-		if (socket >= 0 && fork() == 0) {
-			close(link);
-			runner_main(socket);
-		}
-		descriptor_close(&socket);
-	}
-}
-
-/*
- * The endpoint's side
- */
-
-/* Fork twice, so that the nursery is the child of init, which reaps it. */
-static bool
-nursery_fork(int link)
-{
-	pid_t child = fork();
-	int status;
-
-	if (child == 0) {
-		child = fork();
-		if (child == 0)
-			nursery_main(link);
-		_exit(child < 0 ? 1 : 0);
-	}
-	if (child < 0)
-		return false;
-	while (waitpid(child, &status, 0) < 0) {
-		if (errno != EINTR)
-			return true; /* ECHILD, SIGCHLD is ignored: the first use tells */
-	}
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	runner_run_later(&waiter.call, max_runners);
+	pthread_mutex_lock(&waiter.lock);
+	while (!waiter.done)
+		pthread_cond_wait(&waiter.wake, &waiter.lock);
+	pthread_mutex_unlock(&waiter.lock);
+	pthread_cond_destroy(&waiter.wake);
+	pthread_mutex_destroy(&waiter.lock);
 }
 
 bool
 runner_start(void)
 {
-	int link[2];
-
-	if (pool.nursery >= 0)
-		return true;
 	signal(SIGPIPE, SIG_IGN);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) != 0) {
-		log_message(LOG_LEVEL_ERROR, "runners", "socketpair: %s", strerror(errno));
-		return false;
-	}
-	if (!nursery_fork(link[1])) {
-		log_message(LOG_LEVEL_ERROR, "runners",
-			"the process that starts handlers could not be started: no room for "
-			"another process");
-		close(link[0]);
-		close(link[1]);
-		return false;
-	}
-	close(link[1]);
-	pool.nursery = link[0];
-	return true;
-}
-
-void
-runner_set_detached(runner_detached *function)
-{
-	detached = function;
+	if (pool.nursery < 0)
+		pool.nursery = nursery_start();
+	return pool.nursery >= 0;
 }
 
 bool
 runner_detach(const char *argument)
 {
-	struct nursery_request request = { .kind = NURSERY_DETACHED };
-	bool sent = true;
-	pid_t child;
-
-	snprintf(request.argument, sizeof request.argument, "%s", argument);
-
 	pthread_mutex_lock(&pool.lock);
-	bool from_nursery = pool.nursery >= 0;
-	if (from_nursery)
-		sent = socket_send(pool.nursery, &request, sizeof request, -1);
-	pthread_mutex_unlock(&pool.lock);
-	if (from_nursery)
-		return sent;
-	child = fork();
-	if (child == 0)
-		detached_main(argument);
-	if (child < 0) {
+	bool started = nursery_detach(pool.nursery, argument);
+	if (!started)
 		log_message(LOG_LEVEL_ERROR, "worker", "cannot be started: %s", strerror(errno));
-		return false;
-	}
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		continue;
-	return true;
+	pthread_mutex_unlock(&pool.lock);
+	return started;
 }
 
 bool
@@ -488,323 +543,23 @@ runner_lost(void)
 void
 runner_stop(void)
 {
-	size_t i;
-
 	pthread_mutex_lock(&pool.lock);
-	for (i = 0; i < pool.idle_count; i++)
-		close(pool.idle[i].socket);
-	pool.alive -= (unsigned)pool.idle_count;
-	pool.idle_count = 0;
-	pool.idle_size = 0;
-	free(pool.idle);
-	pool.idle = NULL;
+	bool collects = pool.collects;
+	pool.stopping = true;
+	for (size_t i = 0; i < pool.idle_count; i++)
+		shutdown(pool.idle[i]->socket, SHUT_RDWR);
+	if (collects)
+		eventfd_write(pool.attention, 1);
 	descriptor_close(&pool.nursery);
 	pthread_cond_broadcast(&pool.changed);
 	pthread_mutex_unlock(&pool.lock);
-}
-
-/* Ask the nursery for a runner: its socket, or -1 (logged). Called with the lock
- * held, so that runner_stop() cannot take the nursery's descriptor away. */
-static int
-runner_new(void)
-{
-	static const struct nursery_request request = { .kind = NURSERY_RUNNER };
-	const struct timeval stall = { .tv_sec = STALL_MAX_S };
-	int ends[2];
-
-	if (pool.nursery < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-		log_message(LOG_LEVEL_ERROR, "runners", "no socket for a runner: %s",
-			pool.nursery < 0 ? "not started" : strerror(errno));
-		return -1;
-	}
-	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof stall);
-	setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &stall, sizeof stall);
-	if (!socket_send(pool.nursery, &request, sizeof request, ends[1])) {
-		log_message(LOG_LEVEL_ERROR, "runners",
-			"the process that starts runners is gone: %s", strerror(errno));
-		pool.lost = true;
-		descriptor_close(&ends[0]);
-	}
-	close(ends[1]);
-	return ends[0];
-}
-
-/* An idle runner, or a new one, or wait for either. -1: none can be had. */
-static int
-runner_acquire(unsigned max_runners, bool *is_new_out)
-{
-	int socket;
-
-	pthread_mutex_lock(&pool.lock);
-	while (pool.idle_count == 0 && pool.alive > 0 && pool.alive >= max_runners)
-		pthread_cond_wait(&pool.changed, &pool.lock);
-	*is_new_out = pool.idle_count == 0;
-	if (*is_new_out) {
-		socket = runner_new();
-		if (socket >= 0)
-			pool.alive++;
-	} else {
-		socket = pool.idle[--pool.idle_count].socket;
-	}
-	pthread_mutex_unlock(&pool.lock);
-	return socket;
-}
-
-static void
-runner_discard(int socket)
-{
-	close(socket);
-	pthread_mutex_lock(&pool.lock);
-	pool.alive--;
-	/* All of them: callers may have different limits. */
-	pthread_cond_broadcast(&pool.changed);
-	pthread_mutex_unlock(&pool.lock);
-}
-
-/* The one that has been idle for too long, or -1. Only the first can be: the
- * last used is used first. */
-static int
-idle_take_stale(int64_t now)
-{
-	int socket;
-
-	if (pool.idle_count == 0 || now - pool.idle[0].since_ms < IDLE_MAX_MS)
-		return -1;
-	socket = pool.idle[0].socket;
-	pool.idle_count--;
-	memmove(pool.idle, pool.idle + 1, pool.idle_count * sizeof *pool.idle);
-	return socket;
-}
-
-static void
-runner_release(int socket)
-{
-	int64_t now = clock_ms();
-	bool stopped;
-	int stale = -1;
-
-	pthread_mutex_lock(&pool.lock);
-	stopped = pool.nursery < 0;
-	if (!stopped) {
-		stale = idle_take_stale(now);
-		if (pool.idle_count == pool.idle_size) {
-			pool.idle_size = pool.idle_size * 2 + 4;
-			pool.idle = xreallocarray(pool.idle, pool.idle_size, sizeof *pool.idle);
-		}
-		pool.idle[pool.idle_count++] = (struct idle_runner){ socket, now };
-		pthread_cond_signal(&pool.changed);
-	}
-	pthread_mutex_unlock(&pool.lock);
-	if (stopped)
-		runner_discard(socket);
-	if (stale >= 0)
-		runner_discard(stale);
-}
-
-static void
-refuse(struct run_result *result, const char *reason)
-{
-	result->end = RUN_NOT_STARTED;
-	snprintf(result->reason, sizeof result->reason, "%s", reason);
-}
-
-static uint32_t
-append_strings(struct buf *job, char *const *strings)
-{
-	uint32_t count = 0;
-
-	while (strings[count] != NULL &&
-		buf_append(job, strings[count], strlen(strings[count]) + 1))
-		count++;
-	return strings[count] == NULL ? count : UINT32_MAX;
-}
-
-static bool
-goes_along(const struct run_spec *spec)
-{
-	return spec->input_fd < 0 && spec->input.len <= JOB_BODY_MAX;
-}
-
-/* The whole message. false: it is larger than any system would start. */
-static bool
-job_write(const struct run_spec *spec, struct buf *job)
-{
-	bool has_body = goes_along(spec);
-	struct job_header header = {
-		.body_len = has_body ? (uint32_t)spec->input.len : 0,
-		.timeout_ms = spec->timeout_ms,
-		.grace_ms = spec->grace_ms,
-		.has_directory = spec->directory != NULL,
-		.has_descriptor = !has_body,
-	};
-
-	if (!buf_reserve(job, JOB_USUAL_SIZE + header.body_len) ||
-		!buf_append(job, &header, sizeof header))
-		return false;
-	header.argument_count = append_strings(job, spec->argv);
-	header.variable_count = append_strings(job, spec->envp);
-	if (header.argument_count == UINT32_MAX || header.variable_count == UINT32_MAX)
-		return false;
-	if (spec->directory != NULL &&
-		!buf_append(job, spec->directory, strlen(spec->directory) + 1))
-		return false;
-	header.text_len = (uint32_t)(job->len - sizeof header);
-	memcpy(job->data, &header, sizeof header);
-	return !has_body || buf_append_slice(job, spec->input);
-}
-
-/*
- * Give the job to a runner; its socket, or -1 when there is none. An idle one
- * that has died meanwhile did not get the whole job, so another may have it.
- */
-static int
-job_give(const struct buf *job, int input, unsigned max_runners)
-{
-	bool is_new;
-	int socket;
-
-	while ((socket = runner_acquire(max_runners, &is_new)) >= 0) {
-		if (socket_send(socket, job->data, job->len, input))
-			return socket;
-		runner_discard(socket);
-		if (is_new)
-			return -1;
-	}
-	return -1;
-}
-
-/* Write the body while the handler takes it, until the result comes. false: it
- * did not come in time. */
-static bool
-answer_await(int socket, int *input, struct slice *rest, int64_t deadline_ms)
-{
-	int64_t left_ms;
-	int ready;
-
-	for (;;) {
-		struct pollfd polled[] = {
-			{ .fd = socket, .events = POLLIN },
-			{ .fd = *input, .events = POLLOUT },
-		};
-
-		left_ms = deadline_ms - clock_ms();
-		if (left_ms <= 0)
-			return false;
-		ready = poll(polled, 2, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
-		if (ready > 0 && polled[0].revents != 0)
-			return true;
-		if (ready > 0)
-			run_feed(input, rest);
-	}
-}
-
-static bool
-output_receive(int socket, struct buf *output, uint32_t len)
-{
-	if (!buf_reserve(output, len) || !socket_receive(socket, output->data, len, NULL))
-		return false;
-	output->len = len;
-	output->data[len] = '\0';
-	return true;
-}
-
-/* false: the runner is not to be used again. */
-static bool
-result_receive(int socket, struct run_result *result)
-{
-	struct result_header header;
-
-	if (!socket_receive(socket, &header, sizeof header, NULL) ||
-		header.output_len > RUN_OUTPUT_MAX || header.error_len > RUN_OUTPUT_MAX ||
-		header.end < RUN_EXITED || header.end > RUN_NOT_STARTED) {
-		refuse(result, "the process that ran the handler ended without a result: it was "
-			       "killed, or the system has no room for another process; the handler "
-			       "may have been started");
-		return false;
-	}
-	result->end = (enum run_end)header.end;
-	result->code = header.code;
-	result->duration_us = header.duration_us;
-	result->output_cut = header.output_cut != 0;
-	result->error_cut = header.error_cut != 0;
-	result->left_behind = header.left_behind != 0;
-	memcpy(result->reason, header.reason, sizeof result->reason);
-	result->reason[sizeof result->reason - 1] = '\0';
-	if (!output_receive(socket, &result->output, header.output_len)) {
-		result->output_cut =
-			true; /* no memory, or the runner broke: its end still counts */
-		return false;
-	}
-	if (!output_receive(socket, &result->error, header.error_len)) {
-		result->error_cut = true;
-		return false;
-	}
-	return !result->left_behind;
-}
-
-/* The handler's stdin for the runner, -1 when the body goes along, and our end of it: -1
- * when there is nothing to write. false: no descriptor is left; what was opened is the caller's. */
-static bool
-input_open(const struct run_spec *spec, int *theirs_out, int *ours_out)
-{
-	int ends[2];
-
-	*theirs_out = -1;
-	*ours_out = -1;
-	if (goes_along(spec))
-		return true;
-	if (spec->input_fd >= 0) {
-		*theirs_out = fcntl(spec->input_fd, F_DUPFD_CLOEXEC, 0);
-		return *theirs_out >= 0;
-	}
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return false;
-	*theirs_out = ends[0];
-	*ours_out = ends[1];
-	return fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0;
-}
-
-void
-runner_run(const struct run_spec *spec, unsigned max_runners, struct run_result *result)
-{
-	int64_t deadline_ms;
-	int socket, theirs = -1, ours = -1;
-	struct slice rest = spec->input;
-	struct buf job;
-
-	buf_init(&job, JOB_MAX);
-	if (!job_write(spec, &job)) {
-		refuse(result, "arguments and environment are larger than any system takes: let "
-			       "the handler read the event from stdin");
-		goto out;
-	}
-	if (!input_open(spec, &theirs, &ours)) {
-		refuse(result, "no descriptor is left for the handler's standard input");
-		goto out;
-	}
-	/* Most bodies fit into the pipe, and then need no second turn. */
-	if (ours >= 0)
-		run_feed(&ours, &rest);
-	socket = job_give(&job, theirs, max_runners);
-	if (socket < 0) {
-		refuse(result, "no process to run the handler can be had: the one that starts them "
-			       "was killed, or the system has no room: restart the program");
-		goto out;
-	}
-	descriptor_close(&theirs);
-	buf_free(&job);
-	deadline_ms = clock_ms() + spec->timeout_ms + spec->grace_ms + ANSWER_SLACK_MS;
-	if (!answer_await(socket, &ours, &rest, deadline_ms)) {
-		refuse(result, "the process that runs the handler does not answer; the handler may "
-			       "have been started");
-		runner_discard(socket);
-	} else if (result_receive(socket, result)) {
-		runner_release(socket);
-	} else {
-		runner_discard(socket);
-	}
-out:
-	descriptor_close(&ours);
-	descriptor_close(&theirs);
-	buf_free(&job);
+	if (!collects)
+		return;
+	pthread_join(pool.collector, NULL);
+	pool.collects = false;
+	descriptor_close(&pool.epoll);
+	descriptor_close(&pool.attention);
+	free(pool.idle);
+	pool.idle = NULL;
+	pool.idle_size = 0;
 }

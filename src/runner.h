@@ -11,7 +11,9 @@
 #define HOOKCGI_RUNNER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "nursery.h"
 #include "run.h"
 
 /*
@@ -21,25 +23,32 @@
  */
 bool runner_start(void);
 
-/* Something that runs on its own, such as the worker; what it returns is its exit status. */
-typedef int runner_detached(const char *argument);
-
 /*
- * What runner_detach() runs. Before runner_start(), which hands it on.
- */
-void runner_set_detached(runner_detached *function);
-
-/*
- * Run it with this argument (shorter than PATH_MAX) in a process of its own: in a session of its own, with nothing of the caller but /dev/null at
- * its first three descriptors and the default signals. From the nursery where there is one; else forked here, for
- * which the process must be single-threaded. Does not wait for it. false: it could not be started (logged).
+ * Run the function of nursery_set_detached() with this argument (shorter than PATH_MAX) in a process of its own: in a
+ * session of its own, with nothing of the caller but /dev/null at its first three descriptors and the default signals.
+ * From the nursery where there is one; else forked here, for which the process must be single-threaded. Does not
+ * wait for it. false: it could not be started (logged).
  */
 bool runner_detach(const char *argument);
 
+/* A run by a runner. */
+struct runner_call {
+	/* Given; all of it is borrowed until done() is called. */
+	struct run_spec spec;
+	struct run_result *result; /* made by run_result_init() */
+	void (*done)(struct runner_call *call);
+	void *context; /* the caller's */
+
+	/* Of runner.c. */
+	int input;         /* our end of the handler's stdin, -1: nothing to write any more */
+	struct slice rest; /* of the body, to be written there */
+	int64_t deadline_ms;
+};
+
 /*
- * As run_handler(), in a runner; blocks the calling thread only. Idle runners
- * are used again; at most max_runners live at once and further callers wait.
- * input goes through a pipe without a second copy of the body.
+ * As run_handler(), in a runner, without blocking: done() is called once, from another thread or this one, perhaps
+ * before this returns. It must not block, since the results of others wait behind it. Idle runners are used again;
+ * at most max_runners (0: 1) live at once: only then this waits until there is one.
  * A runner that dies gives RUN_NOT_STARTED with a reason; nothing is run twice,
  * so a handler whose runner was killed may well have been started: it goes on,
  * without anybody to hold it to its limit.
@@ -48,12 +57,15 @@ bool runner_detach(const char *argument);
  * is RUN_NOT_STARTED: the cure is a restart, since a threaded process must not
  * fork another nursery.
  */
+void runner_run_later(struct runner_call *call, unsigned max_runners);
+
+/* The same, for who has nothing else to do: blocks the calling thread until the result is there. */
 void runner_run(const struct run_spec *spec, unsigned max_runners, struct run_result *result);
 
 /* Is the nursery gone (killed)? No new runner can be had then; the process should end. */
 bool runner_lost(void);
 
-/* Let idle runners go; those that are running end with their handler. */
+/* Let all go, once the runs that were given to them are done. */
 void runner_stop(void);
 
 #endif

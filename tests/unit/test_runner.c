@@ -579,6 +579,83 @@ run_in_one_of_three(void *unused)
 	return (void *)(intptr_t)wrong;
 }
 
+struct later {
+	struct runner_call call; /* first */
+	struct run_result result;
+};
+
+static int finished[2]; /* a pipe: a byte for each call that is done */
+
+static void
+tell(struct runner_call *call)
+{
+	(void)call;
+	assert_int_equal(write(finished[1], "", 1), 1);
+}
+
+static int
+threads_of_this(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int count = 0;
+
+	assert_non_null(tasks);
+	while (readdir(tasks) != NULL)
+		count++;
+	closedir(tasks);
+	return count - 2;
+}
+
+/* Each waits for the fifo, so all of them run at once; one gets a body that no pipe holds. */
+static void
+many_runs_at_once_take_one_thread(void **state)
+{
+	enum { COUNT = 12 };
+	static struct later calls[COUNT];
+	char text[PATH_MAX + 64], gate[PATH_MAX], byte;
+	char *bytes = calloc(1, LARGE);
+	int threads = threads_of_this(), i;
+
+	(void)state;
+	assert_non_null(bytes);
+	assert_int_equal(pipe2(finished, O_CLOEXEC), 0);
+	snprintf(gate, sizeof gate, "%s/gate", scratch);
+	assert_int_equal(mkfifo(gate, 0600), 0);
+	snprintf(text, sizeof text, "read x <%s; wc -c", gate);
+	for (i = 0; i < COUNT; i++) {
+		run_result_init(&calls[i].result);
+		calls[i].call = (struct runner_call){
+			.spec = spec_of(SCRIPT(text)),
+			.result = &calls[i].result,
+			.done = tell,
+		};
+		calls[i].call.spec.input = (struct slice){ bytes, i == 5 ? LARGE : (size_t)i };
+		runner_run_later(&calls[i].call, MAX_RUNNERS);
+	}
+	assert_true(threads_of_this() <= threads + 1);
+	close(open(gate, O_WRONLY | O_CLOEXEC)); /* opens once all have opened it */
+	for (i = 0; i < COUNT; i++) {
+		/* Who came later than that waits for the next. */
+		struct pollfd told = { .fd = finished[0], .events = POLLIN };
+		while (poll(&told, 1, 100) == 0) {
+			int fd = open(gate, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+			if (fd >= 0)
+				close(fd);
+		}
+		assert_int_equal(read(finished[0], &byte, 1), 1);
+	}
+	for (i = 0; i < COUNT; i++) {
+		assert_exited(&calls[i].result, 0);
+		assert_int_equal(
+			strtol(buf_text(&calls[i].result.output), NULL, 10), i == 5 ? LARGE : i);
+		run_result_free(&calls[i].result);
+	}
+	unlink(gate);
+	close(finished[0]);
+	close(finished[1]);
+	free(bytes);
+}
+
 static void
 no_more_than_max_runners_live_at_once(void **state)
 {
@@ -663,22 +740,30 @@ stop_ends_all_and_start_begins_again(void **state)
 }
 
 /* An endpoint of its own, which runs text and reports its end, or waits to be killed. */
-static pid_t
-endpoint_start(const char *text)
+__attribute__((noreturn)) static void
+endpoint_main(const char *text)
 {
 	struct run_spec spec = spec_of(SCRIPT(text));
 	struct run_result result;
-	pid_t child = fork();
 
-	if (child != 0)
-		return child;
-	runner_stop(); /* our copies of the parent's */
 	if (!runner_start())
 		_exit(100);
 	run_result_init(&result);
 	runner_run(&spec, MAX_RUNNERS, &result);
 	for (;;)
 		pause();
+}
+
+/* This program again, since a fork would have none of its threads. */
+static pid_t
+endpoint_start(const char *text)
+{
+	pid_t child = fork();
+
+	if (child != 0)
+		return child;
+	execl("/proc/self/exe", "endpoint", text, (char *)NULL);
+	_exit(101);
 }
 
 static void
@@ -872,7 +957,7 @@ detached_process_takes_no_file_for_the_log_of_its_parent(void **state)
 	close(3); /* the first number that a child gives again */
 	snprintf(path, sizeof path, "file:%s/log.parent", scratch);
 	assert_true(log_open(path, false, reason));
-	runner_set_detached(log_and_open);
+	nursery_set_detached(log_and_open);
 	assert_true(runner_detach(scratch));
 	for (i = 0; i < 1000 && size_of("said") < 0; i++)
 		poll(NULL, 0, 10);
@@ -925,7 +1010,7 @@ group_teardown(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_of_a_job_and_its_result_passes),
@@ -945,6 +1030,7 @@ main(void)
 		cmocka_unit_test(runner_and_nursery_hold_nothing_of_the_endpoint),
 		cmocka_unit_test(signals_to_the_nurserys_group_end_nothing),
 		cmocka_unit_test(sixteen_threads_get_their_own_results),
+		cmocka_unit_test(many_runs_at_once_take_one_thread),
 		cmocka_unit_test(no_more_than_max_runners_live_at_once),
 		cmocka_unit_test(nothing_accumulates_over_many_runs),
 		cmocka_unit_test(runner_keeps_no_descriptor_of_past_jobs),
@@ -956,6 +1042,9 @@ main(void)
 		cmocka_unit_test(run_without_start_is_refused),
 		cmocka_unit_test(detached_process_takes_no_file_for_the_log_of_its_parent),
 	};
+
+	if (argc == 2 && strcmp(argv[0], "endpoint") == 0)
+		endpoint_main(argv[1]);
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
