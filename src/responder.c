@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -54,7 +55,7 @@
 #define SEND_MS 30000      /* a peer that does not take the answer holds a thread this long */
 #define LINGER_MS 200      /* for a peer that is still sending when we close */
 #define TICK_MS 1000       /* how late a deadline may be noticed */
-#define IDLE_MS 10000      /* then a thread that is not needed ends */
+#define IDLE_MS 10000      /* then spare threads end, and free memory is given back */
 #define ACCEPT_PAUSE_MS 50 /* after EMFILE and the like */
 
 #define KEPT_MAX ((size_t)64 << 10) /* a larger buffer is not kept for the next request */
@@ -865,7 +866,7 @@ pool_stop(struct pool *pool)
 
 /* ---- The main thread ---- */
 
-/* End what is late. Returns how long the main thread may sleep, -1 for ever. */
+/* End what is late. Returns how long the main thread may sleep, -1 for ever: nobody is served. */
 static int
 pool_watch(struct pool *pool)
 {
@@ -897,7 +898,11 @@ pool_supervise(struct pool *pool, int signals)
 	struct signalfd_siginfo signal;
 
 	for (;;) {
-		poll(events, 2, pool_watch(pool));
+		int sleep_ms = pool_watch(pool);
+		if (poll(events, 2, sleep_ms < 0 ? IDLE_MS : sleep_ms) == 0 && sleep_ms < 0) {
+			malloc_trim(0); /* what endpoint.c has malloc(3) keep while there is work */
+			poll(events, 2, -1);
+		}
 		(void)eventfd_read(pool->attention, &count);
 		while (read(signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
 			if (signal.ssi_signo != SIGHUP)
