@@ -14,15 +14,19 @@
  *   laid out in one buffer and leave in one write.
  * - It closes a connection by waiting until the server did. Here that is done
  *   only where something unread could turn the close into a reset.
+ * - It reads a body by 8 KiB and copies it. Here a body that had not come as a
+ *   whole when its connection was accepted goes from the socket to where it stays
+ *   (records.c).
  *
- * Most requests are there as a whole when their connection is accepted: look()
- * tells, and such a request is served without watching any wait, since there is none.
+ * Most requests are there as a whole then: records_look() tells, and such a request is
+ * served without watching any wait, since there is none.
  */
 #include "responder.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -46,17 +50,17 @@
 #include "clock.h"
 #include "http_exchange.h"
 #include "log.h"
+#include "records.h"
 
 #define SEND_MS 30000      /* a peer that does not take the answer holds a thread this long */
 #define LINGER_MS 200      /* for a peer that is still sending when we close */
 #define TICK_MS 1000       /* how late a deadline may be noticed */
-#define IDLE_MS 10000      /* then a thread that is not needed ends */
+#define IDLE_MS 10000      /* then spare threads end, and free memory is given back */
 #define ACCEPT_PAUSE_MS 50 /* after EMFILE and the like */
 
 #define KEPT_MAX ((size_t)64 << 10) /* a larger buffer is not kept for the next request */
 #define LOG_MAX ((size_t)16 << 10)  /* log lines of one request sent to the server */
 #define RECORD_MAX 0xfff8           /* a multiple of 8 needs no padding */
-#define LOOK_MAX ((size_t)8 << 10)  /* what libfcgi reads at once */
 
 /* The largest buffers on a stack here are HTTP_READ_STEP; libfcgi has 1 KiB in one frame. */
 #ifdef HOOKCGI_SANITIZED
@@ -69,13 +73,6 @@
 
 /* ---- One connection: one request ---- */
 
-/* How much of a request is there to be read without waiting. */
-enum arrival {
-	ARRIVAL_PART,
-	ARRIVAL_HEAD,  /* up to its body */
-	ARRIVAL_WHOLE, /* and the body to its end */
-};
-
 struct connection {
 	struct http_exchange exchange; /* first */
 	struct connection *next;       /* of those that nobody uses */
@@ -83,9 +80,10 @@ struct connection {
 	bool detached; /* no thread of the pool has it */
 	FCGX_Request request;
 	int fd;
-	enum arrival arrival;
-	struct buf log; /* lines for the server's error log */
-	struct buf out; /* the records of the answer */
+	enum records_arrival arrival;
+	struct records body; /* of a request of which only the head had come */
+	struct buf log;      /* lines for the server's error log */
+	struct buf out;      /* the records of the answer */
 
 	/* The wait that the main thread ends when it is late. Guarded by lock. While deadline_ms is
 	 * not NEVER, fd is open and stays what it is: no reused number is ever shut down. */
@@ -149,17 +147,41 @@ wait_end(struct connection *connection)
 	return watch_end(connection);
 }
 
+/* No wait is watched here, since all of them are our own. The deadline is looked at before each read: who
+ * sends all the time is held to it, too. */
+static enum http_body
+read_records(struct connection *connection, char *data, size_t size, size_t *len_out)
+{
+	struct pollfd readable = { .fd = connection->fd, .events = POLLIN };
+
+	for (;;) {
+		int64_t wait_ms = connection->exchange.deadline_ms - clock_ms();
+		if (wait_ms <= 0)
+			return HTTP_BODY_LATE;
+		switch (records_read(&connection->body, data, size, len_out)) {
+		case RECORDS_OK: return HTTP_BODY_OK;
+		case RECORDS_BROKEN: return HTTP_BODY_SHORT;
+		case RECORDS_LATER: break;
+		}
+		pool_wait_begin(connection->pool);
+		poll(&readable, 1, (int)MIN(wait_ms, INT_MAX));
+		pool_wait_end(connection->pool);
+	}
+}
+
 static enum http_body
 fastcgi_read(struct http_exchange *exchange, char *data, size_t size, size_t *len_out)
 {
 	struct connection *connection = (struct connection *)exchange;
 	FCGX_Stream *in = connection->request.in;
 
+	if (connection->arrival == RECORDS_HEAD)
+		return read_records(connection, data, size, len_out);
 	bool late = false;
-	if (connection->arrival != ARRIVAL_WHOLE)
+	if (connection->arrival != RECORDS_WHOLE)
 		wait_begin(connection, exchange->deadline_ms, SHUT_RD);
 	*len_out = (size_t)FCGX_GetStr(data, (int)MIN(size, INT_MAX), in);
-	if (connection->arrival != ARRIVAL_WHOLE)
+	if (connection->arrival != RECORDS_WHOLE)
 		late = wait_end(connection);
 	/* A cut connection looks like an end (FCGX_HasSeenEOF); only the error tells. */
 	if (FCGX_GetError(in) == 0)
@@ -292,31 +314,6 @@ collect_log(void *context, const char *line, size_t len)
 		(void)write_all(STDERR_FILENO, (struct slice){ line, len });
 }
 
-/* FastCGI specification 3.3 and 5.2: a request is BEGIN_REQUEST, PARAMS up to an empty one, STDIN up
- * to an empty one. What is anything else is left to libfcgi, and watched. */
-static enum arrival
-look(int fd)
-{
-	unsigned char data[LOOK_MAX];
-	enum arrival arrival = ARRIVAL_PART;
-	ssize_t len = recv(fd, data, sizeof data, MSG_PEEK | MSG_DONTWAIT);
-
-	for (ssize_t at = 0; at + FCGI_HEADER_LEN <= len;) {
-		const unsigned char *record = data + at;
-		unsigned content = (unsigned)record[4] << 8 | record[5];
-		at += FCGI_HEADER_LEN + (ssize_t)content + record[6];
-		if (at > len || record[0] != FCGI_VERSION_1 ||
-			memcmp(record + 2, data + 2, 2) != 0 ||
-			(record == data) != (record[1] == FCGI_BEGIN_REQUEST))
-			break;
-		if (record[1] == FCGI_PARAMS && content == 0)
-			arrival = ARRIVAL_HEAD;
-		if (record[1] == FCGI_STDIN && content == 0 && arrival == ARRIVAL_HEAD)
-			return ARRIVAL_WHOLE;
-	}
-	return arrival;
-}
-
 /* Waits for a descriptor to become free, as pool_accept() does. */
 static int
 duplicate(int fd, int64_t deadline_ms)
@@ -359,19 +356,48 @@ accept_slowly(struct connection *connection, int64_t deadline_ms)
 	return accepted;
 }
 
+/*
+ * Read a request whose head has come, and leave its body to records.c: libfcgi gets the head
+ * through a pipe, since from the socket it would read on. It cannot wait there, whatever it takes the
+ * head for: all is written, and the other end closed.
+ */
+static bool
+accept_head(struct connection *connection, const int pipe[2], size_t head_len)
+{
+	char head[RECORDS_LOOK_MAX];
+	bool passed = recv(connection->fd, head, head_len, MSG_DONTWAIT) == (ssize_t)head_len &&
+		      write(pipe[1], head, head_len) == (ssize_t)head_len;
+
+	close(pipe[1]);
+	if (passed && !accept_on(&connection->request, pipe[0]))
+		return false;
+	close(pipe[0]);
+	records_init(&connection->body, connection->fd, connection->request.requestId);
+	return passed;
+}
+
 /* Read a request up to its body. false: nothing that can be answered. */
 static bool
 connection_receive(struct connection *connection, int64_t deadline_ms)
 {
 	FCGX_Request *request = &connection->request;
+	int head_pipe[2];
+	size_t head_len;
 
-	connection->arrival = look(connection->fd);
-	if (connection->arrival != ARRIVAL_PART) {
-		if (!accept_on(request, connection->fd)) {
-			connection->fd = -1;
+	connection->arrival = records_look(connection->fd, &head_len);
+	if (connection->arrival == RECORDS_PART) {
+		if (!accept_slowly(connection, deadline_ms))
 			return false;
-		}
-	} else if (!accept_slowly(connection, deadline_ms)) {
+	} else if (connection->arrival == RECORDS_HEAD &&
+		   pipe2(head_pipe, O_CLOEXEC | O_NONBLOCK) == 0) {
+		if (!accept_head(connection, head_pipe, head_len))
+			return false;
+	} else if (accept_on(request, connection->fd)) {
+		/* Without a pipe libfcgi has begun with the body, and reads it to its end. */
+		if (connection->arrival == RECORDS_HEAD)
+			connection->arrival = RECORDS_PART;
+	} else {
+		connection->fd = -1;
 		return false;
 	}
 	request->ipcFd = connection->fd;
@@ -399,6 +425,8 @@ linger(int fd)
 static bool
 is_read(const struct connection *connection)
 {
+	if (connection->arrival == RECORDS_HEAD)
+		return records_ended(&connection->body);
 	return FCGX_HasSeenEOF(connection->request.in) != 0 &&
 	       FCGX_GetError(connection->request.in) == 0;
 }
@@ -839,7 +867,7 @@ pool_stop(struct pool *pool)
 
 /* ---- The main thread ---- */
 
-/* End what is late. Returns how long the main thread may sleep, -1 for ever. */
+/* End what is late. Returns how long the main thread may sleep, -1 for ever: nobody is served. */
 static int
 pool_watch(struct pool *pool)
 {
@@ -871,7 +899,11 @@ pool_supervise(struct pool *pool, int signals)
 	struct signalfd_siginfo signal;
 
 	for (;;) {
-		poll(events, 2, pool_watch(pool));
+		int sleep_ms = pool_watch(pool);
+		if (poll(events, 2, sleep_ms < 0 ? IDLE_MS : sleep_ms) == 0 && sleep_ms < 0) {
+			malloc_trim(0); /* what endpoint.c has malloc(3) keep while there is work */
+			poll(events, 2, -1);
+		}
 		(void)eventfd_read(pool->attention, &count);
 		while (read(signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
 			if (signal.ssi_signo != SIGHUP)

@@ -14,7 +14,7 @@ store store_vfs store_turn store_owner store_sqlite store_sql store_file store_t
 store_lease store_open store_put store_run store_recover store_ledger store_prune
 tally wake intake envelope learn
 key signature signature_check signature_note signature_read signature_signed signature_token
-sign_body sign handshake run handover job nursery runner attempt errand handler http http_exchange responder listen
+sign_body sign handshake run handover job nursery runner attempt errand handler http http_exchange records responder listen
 service receive worker_runner worker
 endpoint curl cli cli_ledger
 cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_explain cli_get cli_subscribe
@@ -22,7 +22,7 @@ cli_list cli_show cli_replay cli_refused cli_stats cli_prune
 main"
 
 # library header, and the files that may include it
-foreign="fcgiapp.h:responder fastcgi.h:responder confuse.h:settings yajl/:json openssl/:crypto zlib.h:gzip uninorm.h:normal sqlite3.h:store_sql,store_open,store_vfs"
+foreign="fcgiapp.h:responder fastcgi.h:records,responder confuse.h:settings yajl/:json openssl/:crypto zlib.h:gzip uninorm.h:normal sqlite3.h:store_sql,store_open,store_vfs"
 
 faults=0
 fault() {
@@ -81,9 +81,9 @@ for file in src/*.c src/*.h; do
 	*) ! grep -q '^#include "store_sqlite\.h"' "$file" ||
 		fault "$file includes store_sqlite.h, which is for the files of the store alone" ;;
 	esac
-	if [ "$name" != run ] && [ "$name" != runner ] && [ "$name" != worker ] &&
+	if [ "$name" != run ] && [ "$name" != nursery ] && [ "$name" != worker ] &&
 		grep -Eq '(^|[^a-z_])(v?fork|posix_spawnp?|popen|system)\(' "$file"; then
-		fault "$file starts processes: only run, runner and worker may"
+		fault "$file starts processes: only run, nursery and worker may"
 	fi
 done
 

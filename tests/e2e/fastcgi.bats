@@ -8,6 +8,8 @@ setup_file() {
 	lab_open
 	printf 'threads = 4\nread_timeout = "2s"\n' | cat - "$LAB/etc/hookcgi.conf" >"$LAB/conf/new"
 	cat "$LAB/conf/new" >"$LAB/etc/hookcgi.conf"
+	endpoint unwanted idfy 'events = { "none" }' 'run = { "/bin/false" }' \
+		'secret = "file:idfy.secret"' 'body_limit = "4M"' >>"$LAB/etc/hookcgi.conf"
 	serve_on_socket
 }
 
@@ -51,7 +53,7 @@ setup() { forget; }
 
 @test "a request that breaks off runs nothing" {
 	local fault
-	for fault in cut-params cut-body abort garbage; do
+	for fault in cut-params cut-body no-end abort other-version garbage; do
 		event --fault "$fault" --timeout 10
 		[[ $output != *"Status: 2"* ]] || {
 			echo "$fault: $output"
@@ -81,6 +83,70 @@ setup() { forget; }
 	answered 200
 	forget
 	still_right
+}
+
+@test "a body is what it is, however its records are laid out and come" {
+	local layout
+	for layout in "--record 1 --padded" "--record 7" "--record 65535 --padded"; do
+		# shellcheck disable=SC2086 # options
+		event $layout --fault late-body
+		answered 200
+		# shellcheck disable=SC2086
+		event $layout --cuts 6 --count 25 --length none
+		answered 200
+		[ "$(grep -c '^Status: 200' <<<"$output")" -eq 25 ]
+	done
+	[ "$(runs idfy)" -eq 78 ]
+}
+
+# ENDPOINT BYTES ARGUMENT...: a rightly signed event with so many blanks behind it.
+large_event() {
+	local name=$1 file
+	file=$(mktemp "$BATS_TEST_TMPDIR/large.XXXXXX")
+	printf '%s%*s' "$(cat "$(body)")" "$2" '' >"$file"
+	shift 2
+	fastcgi PATH_INFO="/$name" CONTENT_TYPE=application/json --body "$file" \
+		HTTP_X_IDFY_SIGNATURE="$(signature sha256 idfy "$file")" "$@"
+}
+
+@test "a large body is read to its end, limit or fault" {
+	local fault
+	large_event big 1500000
+	answered 200
+	large_event big 1500000 --length none --record 65535 --padded
+	answered 200
+	[ "$(runs big)" -eq 2 ]
+	large_event big 4500000 # more than body_limit: all of it is taken
+	answered 413
+	[ "$status" -eq 0 ]
+	large_event big 4500000 --length none
+	answered 413
+	[ "$status" -eq 0 ]
+	for fault in cut-body no-end other-version; do
+		large_event big 1500000 --fault "$fault"
+		answered 400
+	done
+	large_event big 1500000 --fault stall-body
+	answered 408
+	[ "$(runs big)" -eq 2 ]
+}
+
+# shellcheck disable=SC2030 # each of them has its own output
+@test "many large bodies at once are all read" {
+	local sent=() one
+	for one in 1 2 3 4 5 6 7 8 9 10 11 12; do
+		is_unwanted 3>&- &
+		sent+=($!)
+	done
+	for one in "${sent[@]}"; do wait "$one"; done
+}
+
+# Unwanted is what was read whole and is rightly signed.
+# shellcheck disable=SC2031
+is_unwanted() {
+	large_event unwanted 1500000 --cuts 20
+	answered 200
+	[[ $output == *ignored* ]]
 }
 
 @test "what is signed twice is refused, and so is an authorizer's request" {

@@ -12,6 +12,7 @@ standard output, what came on the error stream to standard error.
 Exit status: 0 a whole answer, 1 no whole answer, 2 usage, 3 nothing came in time.
 """
 import argparse
+import random
 import socket
 import struct
 import sys
@@ -24,6 +25,8 @@ FAULTS = {
     "cut-body": "close after half of the body",
     "no-end": "send all of the body but not its end, then close",
     "abort": "send FCGI_ABORT_REQUEST after half of the body",
+    "other-version": "send a record of another version after half of the body",
+    "late-body": "send the body --pause seconds after the parameters",
     "slow-params": "send the parameters one byte each --pause seconds",
     "slow-body": "send the body one byte each --pause seconds",
     "stall-params": "stop after half of the parameters and wait",
@@ -34,14 +37,15 @@ FAULTS = {
 }
 
 
-def record(kind, content=b"", request_id=1):
-    """One record (FastCGI specification 3.3), unpadded."""
-    return struct.pack(">BBHHBx", 1, kind, request_id, len(content), 0) + content
+def record(kind, content=b"", padding=0, version=1):
+    """One record (FastCGI specification 3.3)."""
+    return struct.pack(">BBHHBx", version, kind, 1, len(content), padding) + content + bytes(padding)
 
 
-def stream(kind, content, size=0xFFF8):
-    """The content as records, without the empty one that ends the stream."""
-    return b"".join(record(kind, content[at:at + size]) for at in range(0, len(content), size))
+def stream(kind, content, size=0xFFF8, padded=False):
+    """The content as records, without the empty one that ends the stream; padded: as if at random."""
+    return b"".join(record(kind, content[at:at + size], padding=at * 37 % 256 if padded else 0)
+                    for at in range(0, len(content), size))
 
 
 def pair(name, value):
@@ -108,20 +112,34 @@ def send_slowly(sock, data, pause):
         time.sleep(pause)
 
 
+def send_cut(sock, data, cuts):
+    """Cut at random places."""
+    ends = sorted(random.sample(range(1, len(data)), cuts)) + [len(data)]
+    for at, end in zip([0] + ends, ends):
+        sock.sendall(data[at:end])
+        time.sleep(random.choice((0, 0, 0.001)))
+
+
 def send(sock, args, params, content):
     """Send the request with its fault. False: do not wait for an answer."""
     fault = args.fault
-    body = stream(STDIN, content)
+    body = stream(STDIN, content, args.record, args.padded)
     begin = record(BEGIN, struct.pack(">HB5x", ROLES[args.role], int(args.keep)))
     params_end, body_end = record(PARAMS), record(STDIN)
     half_params, half_body = params[:len(params) // 2], body[:len(body) // 2]
     if fault == "abort":  # between records
-        half_body = stream(STDIN, content[:len(content) // 2])
+        half_body = stream(STDIN, content[:len(content) // 2], args.record)
+    if fault == "other-version":
+        half = len(content) // 2
+        body = stream(STDIN, content[:half]) + record(STDIN, b" ", version=2) + stream(STDIN, content[half:])
     if fault == "silent":
         return True
     if fault == "garbage":
         sock.sendall(b"POST /hooks/x HTTP/1.1\r\nHost: example.org\r\n\r\n")
         sock.shutdown(socket.SHUT_WR)
+        return True
+    if args.cuts:
+        send_cut(sock, begin + params + params_end + body + body_end, args.cuts)
         return True
     sock.sendall(begin)
     if fault in ("cut-params", "stall-params"):
@@ -134,6 +152,8 @@ def send(sock, args, params, content):
     else:
         sock.sendall(params)
     sock.sendall(params_end)
+    if fault == "late-body":
+        time.sleep(args.pause)
     if fault in ("cut-body", "stall-body", "abort"):
         sock.sendall(half_body)
         if fault == "abort":
@@ -189,6 +209,9 @@ def main():
     parser.add_argument("--role", choices=ROLES, default="responder")
     parser.add_argument("--keep", action="store_true", help="set FCGI_KEEP_CONN")
     parser.add_argument("--fault", choices=FAULTS)
+    parser.add_argument("--record", type=int, default=0xFFF8, metavar="SIZE", help="of a record of the body")
+    parser.add_argument("--padded", action="store_true", help="pad the records of the body")
+    parser.add_argument("--cuts", type=int, default=0, metavar="N", help="cut the request at N random places")
     parser.add_argument("--pause", type=float, default=0.05)
     parser.add_argument("--timeout", type=float, default=30, help="seconds without a byte")
     parser.add_argument("--count", type=int, default=1, help="send it so many times")

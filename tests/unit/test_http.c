@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,6 +26,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -176,6 +178,9 @@ handle(void *context, struct http_exchange *exchange)
 		answer_text(exchange, "logged");
 	} else if (strcmp(path, "/variables") == 0) {
 		answer_text(exchange, http_variables(exchange)[1]);
+	} else if (strcmp(path, "/too-early") == 0) {
+		detached = http_detach(exchange); /* the answer may not be waited for */
+		answer_text(exchange, detached ? "detached" : "not detached");
 	} else if (strcmp(path, "/later") == 0) {
 		detached = answer_later(exchange);
 	}
@@ -461,6 +466,20 @@ expect_body(struct buf *request, const char *body)
 	}
 	reply_free(&reply);
 	buf_clear(request);
+}
+
+/* Connect, and have the server find exactly these bytes when it accepts. */
+static int
+connect_with(const struct buf *first)
+{
+	int status;
+	assert_int_equal(kill(server, SIGSTOP), 0);
+	assert_int_equal(waitpid(server, &status, WUNTRACED), server);
+	assert_true(WIFSTOPPED(status));
+	int fd = connect_here();
+	assert_true(send_bytes(fd, first));
+	assert_int_equal(kill(server, SIGCONT), 0);
+	return fd;
 }
 
 static void
@@ -1131,6 +1150,423 @@ client_that_is_gone_ends_nothing(void **state)
 	stop(pid);
 }
 
+/* ---- A body that comes after its head (records.c) ---- */
+
+/* The head, and when the server has it the rest; NULL: no more comes. The answer begins with that. */
+static void
+expect_after_head(struct buf *head, const struct buf *rest, bool more, const char *answer)
+{
+	struct reply reply;
+	int fd = connect_with(head);
+
+	if (rest != NULL)
+		(void)send_bytes(fd, rest);
+	if (!more)
+		shutdown(fd, SHUT_WR);
+	receive_reply(fd, &reply);
+	if (strncmp(body_of(&reply), answer, strlen(answer)) != 0)
+		fail_msg("%s instead of %s", body_of(&reply), answer);
+	assert_true(reply.ended);
+	reply_free(&reply);
+	buf_clear(head);
+}
+
+static void
+put_padded(struct buf *out, const char *content, size_t len, unsigned padding)
+{
+	static const char zeros[255];
+	size_t at = out->len;
+
+	put_record(out, STDIN, content, len);
+	out->data[at + 6] = (char)padding;
+	buf_append(out, zeros, padding);
+}
+
+/* Another number for all records. */
+static void
+renumber(struct buf *out, unsigned id)
+{
+	for (size_t at = 0; at < out->len;) {
+		unsigned char *header = (unsigned char *)out->data + at;
+		header[2] = (unsigned char)(id >> 8);
+		header[3] = (unsigned char)id;
+		at += 8 + ((size_t)header[4] << 8 | header[5]) + header[6];
+	}
+}
+
+static size_t
+count_descriptors(void)
+{
+	char path[64];
+	size_t count = 0;
+	snprintf(path, sizeof path, "/proc/%ld/fd", (long)server);
+	DIR *folder = opendir(path);
+	assert_non_null(folder);
+	while (readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static void
+body_may_come_after_its_head(void **state)
+{
+	(void)state;
+	enum { SIZE = 200000 };
+	static const struct {
+		size_t size; /* of a record */
+		unsigned padding_first, padding_step;
+		size_t total;
+	} cases[] = {
+		{ 1, 0, 1, 512 },
+		{ 1, 0, 0, 1000 },
+		{ 300, 255, 0, 30000 },
+		{ 4096, 0, 8, SIZE },
+		{ 65528, 0, 0, SIZE },
+		{ 65535, 1, 0, SIZE },
+		{ 65535, 255, 0, 65535 },
+		{ 65535, 0, 0, 0 },
+	};
+	struct buf head, rest;
+	char *body = malloc(SIZE);
+	pid_t pid = start(2, 10000);
+
+	for (size_t i = 0; i < SIZE; i++)
+		body[i] = (char)(i * 13 + i / 255);
+	buf_init(&head, 10000);
+	buf_init(&rest, 2 * SIZE);
+	expect_alive();
+	size_t descriptors = count_descriptors();
+	for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+		bool has_length = i % 2 == 0;
+		size_t total = cases[i / 2].total;
+		unsigned padding = cases[i / 2].padding_first;
+		char length[24], answer[128];
+
+		for (size_t at = 0; at < total;) {
+			size_t len = cases[i / 2].size;
+			if (len > total - at)
+				len = total - at;
+			put_padded(&rest, body + at, len, padding);
+			padding = (padding + cases[i / 2].padding_step) % 256;
+			at += len;
+		}
+		put_padded(&rest, NULL, 0, padding);
+		snprintf(length, sizeof length, "%zu", total);
+		snprintf(answer, sizeof answer, "result=0 has_length=%d len=%zu sum=%u", has_length,
+			total, checksum((struct slice){ body, total }));
+		put_head(&head, "POST", "/read", has_length ? length : NULL, NULL, NULL);
+		renumber(&head, (unsigned)(i * 251 + 1));
+		renumber(&rest, (unsigned)(i * 251 + 1));
+		expect_after_head(&head, &rest, true, answer);
+		buf_clear(&rest);
+	}
+	assert_int_equal(count_descriptors(), descriptors);
+	buf_free(&rest);
+	buf_free(&head);
+	free(body);
+	stop(pid);
+}
+
+static void
+body_after_its_head_is_read_whole_or_not_at_all(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *length;
+		const char *limit;
+		const char *
+			rest; /* records: an empty one, one of what is behind its type, or a fault */
+		bool more;    /* the connection stays open */
+		const char *answer;
+	} cases[] = {
+		{ "5", NULL, "hello.", true, "result=0 has_length=1 len=5 sum=99162322" },
+		{ NULL, NULL, "he llo.", true, NULL },
+		/* more and less than was declared, and nothing of it */
+		{ "5", NULL, "hello!.", true, "result=2" },
+		{ "5", NULL, "hello !.", true, "result=2" },
+		{ "0", NULL, "!.", true, "result=2" },
+		{ "0", NULL, ".", true, "result=0 has_length=1 len=0" },
+		{ "5", NULL, "hell.", true, "result=2 has_length=1 len=4" },
+		{ "5", NULL, ".", true, "result=2 has_length=1 len=0" },
+		/* too much, and more comes: all of it is taken */
+		{ "1001", "LIMIT=1000", "L.", true, "result=1 has_length=1" },
+		{ NULL, "LIMIT=1000", "L.", true, "result=1 has_length=0" },
+		{ "x", NULL, "L.", true, "result=4" },
+		/* no end */
+		{ "5", NULL, "hello", true, "result=3 has_length=1 len=5" },
+		{ "5", NULL, "hel", true, "result=3 has_length=1 len=3" },
+		{ "5", NULL, "", true, "result=3 has_length=1 len=0" },
+		{ NULL, NULL, "hello", true, "result=3 has_length=0" },
+		/* cut off: between records, in a record, in a header */
+		{ "5", NULL, "hello", false, "result=2 has_length=1 len=5" },
+		{ "5", NULL, "hel", false, "result=2 has_length=1 len=3" },
+		{ "5", NULL, "", false, "result=2 has_length=1 len=0" },
+		{ NULL, NULL, "hello", false, "result=2" },
+		{ "5", NULL, "helloC", false, "result=2 has_length=1 len=4" },
+		{ "5", NULL, "hello.C", false, "result=2 has_length=1 len=5" },
+		/* what is no record of this body, although its bytes are all there */
+		{ "5", NULL, "helloV.", true, "result=2 has_length=1 len=5" },
+		{ "5", NULL, "helloI.", true, "result=2 has_length=1 len=5" },
+		{ "5", NULL, "helloP.", true, "result=2 has_length=1 len=5" },
+		{ "5", NULL, "helloA", true, "result=2 has_length=1 len=5" },
+		{ "10", NULL, "helloA", true, "result=2 has_length=1 len=5" },
+		{ NULL, NULL, "helloA.", true, "result=2 has_length=0 len=5" },
+	};
+	enum { LARGE = 300000 };
+	char *large = calloc(1, LARGE);
+	struct buf head, rest;
+	pid_t pid = start(2, PATIENCE_MS);
+
+	buf_init(&head, 10000);
+	buf_init(&rest, 2 * LARGE);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		for (const char *at = cases[i].rest; *at != '\0';) {
+			size_t len = strcspn(at, " .LCVIPA");
+			put_stdin(&rest, at, len);
+			at += len;
+			size_t record = rest.len;
+			switch (*at) {
+			case '\0': continue;
+			case '.': put_record(&rest, STDIN, NULL, 0); break;
+			case 'L': put_stdin(&rest, large, LARGE); break;
+			case 'A': put_record(&rest, ABORT, NULL, 0); break;
+			case 'P': put_record(&rest, PARAMS, "p", 1); break;
+			case 'C': rest.len--; break;
+			case 'V':
+				put_record(&rest, STDIN, "v", 1);
+				rest.data[record] = 2;
+				break;
+			case 'I':
+				put_record(&rest, STDIN, "i", 1);
+				rest.data[record + 3] = 2;
+				break;
+			}
+			at++;
+		}
+		put_head(&head, "POST", "/read", cases[i].length, cases[i].limit, NULL);
+		expect_after_head(&head, &rest, cases[i].more,
+			cases[i].answer != NULL ? cases[i].answer
+						: "result=0 has_length=0 len=5 sum=99162322");
+		buf_clear(&rest);
+	}
+	expect_alive();
+	buf_free(&rest);
+	buf_free(&head);
+	free(large);
+	stop(pid);
+}
+
+/* What needs no more waiting for the peer may be detached: also with a padded end. */
+static void
+body_after_its_head_is_read_to_its_end(void **state)
+{
+	(void)state;
+	struct buf head, rest;
+	pid_t pid = start(2, 10000);
+
+	buf_init(&head, 10000);
+	buf_init(&rest, 10000);
+	for (unsigned padding = 0; padding < 256; padding += 85) {
+		put_head(&head, "POST", "/later", "5", NULL, NULL);
+		put_padded(&rest, "hello", 5, padding);
+		put_padded(&rest, NULL, 0, padding);
+		assert_int_equal(write(gate[1], "g", 1), 1);
+		expect_after_head(&head, &rest, true, "through the gate");
+		expect_inside();
+		buf_clear(&rest);
+	}
+	put_stdin(&rest, "hello", 5);
+	put_record(&rest, STDIN, NULL, 0);
+	put_head(&head, "POST", "/unread", "5", NULL, NULL);
+	expect_after_head(&head, &rest, true, "not read");
+	put_head(&head, "POST", "/too-early", "5", NULL, NULL);
+	expect_after_head(&head, &rest, true, "not detached");
+	buf_free(&rest);
+	buf_free(&head);
+	stop(pid);
+}
+
+static void
+many_bodies_come_after_their_heads(void **state)
+{
+	(void)state;
+	enum { REQUESTS = 64, THREADS = 4, SIZE = 100000, PIECE = 1700 };
+	int fds[REQUESTS];
+	struct buf head, rest;
+	struct reply reply;
+	char *body = calloc(1, SIZE);
+	char answer[128];
+	pid_t pid = start(THREADS, 10000);
+
+	buf_init(&head, 10000);
+	buf_init(&rest, SIZE + 10000);
+	memset(body, 'b', SIZE);
+	put_head(&head, "POST", "/read", "100000", NULL, NULL);
+	put_stdin(&rest, body, SIZE);
+	put_record(&rest, STDIN, NULL, 0);
+	snprintf(answer, sizeof answer, "result=0 has_length=1 len=%d sum=%u", SIZE,
+		checksum((struct slice){ body, SIZE }));
+	for (int i = 0; i < REQUESTS; i++)
+		fds[i] = connect_with(&head);
+	for (size_t at = 0; at < rest.len; at += PIECE)
+		for (int i = 0; i < REQUESTS; i++) {
+			struct buf piece = { .data = rest.data + at,
+				.len = rest.len - at < PIECE ? rest.len - at : PIECE };
+			assert_true(send_bytes(fds[i], &piece));
+		}
+	for (int i = 0; i < REQUESTS; i++) {
+		receive_reply(fds[i], &reply);
+		assert_string_equal(body_of(&reply), answer);
+		assert_true(reply.ended);
+		reply_free(&reply);
+	}
+	free(body);
+	buf_free(&rest);
+	buf_free(&head);
+	stop(pid);
+}
+
+/* Each wait lets another thread take its place, more than there are processors. */
+static void
+bodies_that_do_not_come_hold_up_nobody(void **state)
+{
+	(void)state;
+	enum { MORE = 5 };
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t count = (size_t)processors + MORE;
+	int *fds = calloc(count, sizeof fds[0]);
+	struct buf head;
+	struct timespec begin, end;
+	pid_t pid = start((unsigned)count + 1, 20000);
+
+	buf_init(&head, 10000);
+	put_head(&head, "POST", "/read", "5", NULL, NULL);
+	for (size_t i = 0; i < count; i++)
+		fds[i] = connect_with(&head);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	expect_alive();
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_in_range(end.tv_sec - begin.tv_sec, 0,
+		MORE - 3); /* the main thread would call one a second */
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+	free(fds);
+	buf_free(&head);
+	stop(pid);
+}
+
+static void
+trickling_body_after_its_head_ends_at_the_deadline(void **state)
+{
+	(void)state;
+	static const char one_byte[9] = { 1, STDIN, 0, 1, 0, 1, 0, 0, 'b' };
+	struct buf head;
+	pid_t pid = start(1, PATIENCE_MS);
+
+	buf_init(&head, 10000);
+	put_head(&head, "POST", "/read", "60000", NULL, NULL);
+	int fd = connect_with(&head);
+	struct pollfd answered = { .fd = fd, .events = POLLIN };
+	for (size_t i = 0; poll(&answered, 1, 20) == 0; i++) {
+		if (i == 500)
+			fail_msg("a trickling client held the only thread");
+		assert_int_equal(send(fd, &one_byte[i % sizeof one_byte], 1, MSG_NOSIGNAL), 1);
+	}
+	struct reply reply;
+	receive_reply(fd, &reply);
+	assert_memory_equal(body_of(&reply), "result=3", 8);
+	reply_free(&reply);
+	expect_alive();
+	buf_free(&head);
+	stop(pid);
+}
+
+static void
+body_after_its_head_is_read_without_descriptors(void **state)
+{
+	(void)state;
+	/* epoll, two eventfds, a signalfd and the connection: none for a pipe, or one of two */
+	for (unsigned free_fds = 5; free_fds <= 6; free_fds++) {
+		struct buf head, rest;
+		pid_t pid = start_limited(1, 10000, free_fds);
+
+		buf_init(&head, 10000);
+		buf_init(&rest, 10000);
+		for (int round = 0; round < 3; round++) {
+			put_head(&head, "POST", "/read", "5", NULL, NULL);
+			put_stdin(&rest, "hello", 5);
+			put_record(&rest, STDIN, NULL, 0);
+			expect_after_head(
+				&head, &rest, true, "result=0 has_length=1 len=5 sum=99162322");
+			buf_clear(&rest);
+		}
+		buf_free(&rest);
+		buf_free(&head);
+		stop(pid);
+	}
+}
+
+/* Wherever it is cut, and whatever has come when it is accepted. */
+static void
+request_cut_at_random_is_answered_the_same(void **state)
+{
+	(void)state;
+	enum { SIZE = 30000, ROUNDS = 300 };
+	struct buf request;
+	char *body = malloc(SIZE);
+	char answer[128];
+	pid_t pid = start(2, 10000);
+
+	srandom(20261127);
+	for (size_t i = 0; i < SIZE; i++)
+		body[i] = (char)(i * 13 + i / 255);
+	buf_init(&request, 100000);
+	for (int round = 0; round < ROUNDS; round++) {
+		size_t size = (size_t)random() % (round % 2 == 0 ? 200 : SIZE);
+		size_t largest = (size_t)random() % size + 1;
+		char length[24];
+		snprintf(length, sizeof length, "%zu", size);
+		put_head(&request, "POST", "/read", round % 3 == 0 ? NULL : length, NULL, NULL);
+		for (size_t at = 0; at < size;) {
+			size_t len = (size_t)random() % largest + 1;
+			if (len > size - at)
+				len = size - at;
+			put_padded(&request, body + at, len, (unsigned)random() % 256);
+			at += len;
+		}
+		put_padded(&request, NULL, 0, (unsigned)random() % 256);
+
+		int fd = -1;
+		size_t cuts = (size_t)random() % 4 + 1;
+		for (size_t at = 0; at < request.len;) {
+			size_t len = (size_t)random() % (2 * request.len / cuts) + 1;
+			struct buf piece = { .data = request.data + at,
+				.len = len < request.len - at ? len : request.len - at };
+			if (fd < 0)
+				fd = connect_with(&piece);
+			else
+				(void)send_bytes(
+					fd, &piece); /* libfcgi needs no padding of the end */
+			at += piece.len;
+			if (random() % 4 == 0)
+				poll(NULL, 0, 1);
+		}
+		struct reply reply;
+		receive_reply(fd, &reply);
+		snprintf(answer, sizeof answer, "result=0 has_length=%d len=%zu sum=%u",
+			round % 3 != 0, size, checksum((struct slice){ body, size }));
+		if (strcmp(body_of(&reply), answer) != 0)
+			fail_msg("round %d: %s", round, body_of(&reply));
+		assert_true(reply.ended);
+		reply_free(&reply);
+		buf_clear(&request);
+	}
+	free(body);
+	buf_free(&request);
+	stop(pid);
+}
+
 /* ---- CGI ---- */
 
 /* Run one CGI request; input is all of standard input, which stays open when keep_open. What the
@@ -1442,6 +1878,17 @@ main(void)
 		cmocka_unit_test_teardown(stop_does_not_wait_for_a_handler_without_end, end_server),
 		cmocka_unit_test_teardown(want_of_descriptors_delays_and_ends_nothing, end_server),
 		cmocka_unit_test_teardown(client_that_is_gone_ends_nothing, end_server),
+		cmocka_unit_test_teardown(body_may_come_after_its_head, end_server),
+		cmocka_unit_test_teardown(
+			body_after_its_head_is_read_whole_or_not_at_all, end_server),
+		cmocka_unit_test_teardown(body_after_its_head_is_read_to_its_end, end_server),
+		cmocka_unit_test_teardown(many_bodies_come_after_their_heads, end_server),
+		cmocka_unit_test_teardown(bodies_that_do_not_come_hold_up_nobody, end_server),
+		cmocka_unit_test_teardown(
+			trickling_body_after_its_head_ends_at_the_deadline, end_server),
+		cmocka_unit_test_teardown(
+			body_after_its_head_is_read_without_descriptors, end_server),
+		cmocka_unit_test_teardown(request_cut_at_random_is_answered_the_same, end_server),
 		cmocka_unit_test_teardown(cgi_answers_as_fastcgi_does, end_server),
 		cmocka_unit_test_teardown(cgi_sends_large_answers_whole, end_server),
 		cmocka_unit_test_teardown(cgi_without_a_method_is_refused, end_server),
