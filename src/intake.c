@@ -337,11 +337,13 @@ answerer_main(void *argument)
 		struct intake_ticket *ticket = intake->finished;
 		intake->finished = NULL;
 		pthread_mutex_unlock(&intake->lock);
+		log_gather_begin();
 		while (ticket != NULL) {
 			struct intake_ticket *next = ticket->next;
 			ticket->done(ticket); /* and it is gone */
 			ticket = next;
 		}
+		log_gather_end();
 		pthread_mutex_lock(&intake->lock);
 		if (intake->finished == NULL)
 			await_finished(intake);

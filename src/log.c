@@ -28,6 +28,7 @@
 #define LINE_END_LEN 2   /* "}\n" */
 #define FIELD_LEN_MIN 64 /* room for punctuation and a number, or a cut value */
 #define MESSAGE_SIZE 4096
+#define GATHERED_MAX ((size_t)32 * 1024)
 
 enum target_kind { TARGET_STDERR, TARGET_SYSLOG, TARGET_FILE };
 
@@ -47,6 +48,9 @@ static struct target current = { .kind = TARGET_STDERR, .fd = -1 };
 
 static _Thread_local log_sink *thread_sink;
 static _Thread_local void *thread_sink_context;
+
+static _Thread_local bool gathers; /* lines for a file go to gathered first */
+static _Thread_local struct buf gathered;
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -373,6 +377,35 @@ write_file(const char *line, size_t len)
 		write_stderr(line, len);
 }
 
+void
+log_gather_begin(void)
+{
+	gathers = true;
+	buf_init(&gathered, GATHERED_MAX);
+}
+
+void
+log_gather_end(void)
+{
+	int saved_errno = errno;
+	gathers = false;
+	if (gathered.len > 0)
+		write_file(gathered.data, gathered.len);
+	buf_free(&gathered);
+	errno = saved_errno;
+}
+
+/* Lines stay in order: what does not fit any more goes behind those before it. */
+static void
+gather(const char *line, size_t len)
+{
+	if (buf_append(&gathered, line, len))
+		return;
+	write_file(gathered.data, gathered.len);
+	buf_clear(&gathered);
+	write_file(line, len);
+}
+
 /* line ends in "\n". */
 static void
 deliver(enum target_kind kind, enum log_level level, const char *line, size_t len)
@@ -385,7 +418,12 @@ deliver(enum target_kind kind, enum log_level level, const char *line, size_t le
 			write_stderr(line, len);
 		break;
 	case TARGET_SYSLOG: syslog(syslog_priorities[level], "%.*s", (int)len - 1, line); break;
-	case TARGET_FILE: write_file(line, len); break;
+	case TARGET_FILE:
+		if (gathers)
+			gather(line, len);
+		else
+			write_file(line, len);
+		break;
 	}
 }
 

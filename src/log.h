@@ -1,8 +1,8 @@
 /* log.h - one line a record, to standard error, syslog or a file
  *
  * A record is a level, a short name and named fields. Every value is escaped
- * here, so no caller can let a sender write a line of its own. Lines go out in
- * one write(2) each, so that processes may share a file.
+ * here, so no caller can let a sender write a line of its own. Each write(2) is
+ * of whole lines, so that processes may share a file.
  *
  *   text: 2026-11-24T17:50:29.123Z refused endpoint=orders status=401 reason="no signature"
  *   json: {"time":"…","level":"warning","what":"refused","endpoint":"orders",…}
@@ -78,6 +78,13 @@ void log_close(void);
  * 2: the FastCGI error stream of the request at hand. NULL ends it.
  */
 void log_set_sink(log_sink *sink, void *context);
+
+/*
+ * From begin to end lines of this thread for a file are gathered, and written together; what goes elsewhere is not
+ * held up. For who has many to write in a row, and soon.
+ */
+void log_gather_begin(void);
+void log_gather_end(void);
 
 /*
  * One record, 8 KiB at most: a value may fill half of what is left of the line,

@@ -263,12 +263,14 @@ collector_main(void *unused)
 
 	while (!is_over()) {
 		int count = epoll_wait(pool.epoll, events, EVENTS_MAX, wait_ms);
+		log_gather_begin();
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.ptr == NULL)
 				(void)eventfd_read(pool.attention, &calls);
 			else if (!is_among(events, i, events[i].data.ptr))
 				runner_attend(events[i].data.ptr);
 		}
+		log_gather_end();
 		if (clock_ms() < look_ms)
 			continue;
 		wait_ms = look_for_late() ? LOOK_MS : -1;

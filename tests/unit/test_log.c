@@ -459,6 +459,58 @@ lines_of_threads_do_not_mix(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+static void
+gathered_lines_are_written_together_and_in_order(void **state)
+{
+	enum { COUNT = 2000 }; /* more than are held */
+	char target[160], reason[256];
+	struct stat status;
+	const char *line;
+
+	(void)state;
+	(void)snprintf(target, sizeof target, "file:%s", path);
+	assert_true(log_open(target, false, reason));
+	log_gather_begin();
+	log_record(LOG_LEVEL_INFO, "first", NULL, 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_size, 0);
+	for (int i = 0; i < COUNT; i++) {
+		const struct log_field field = LOG_NUMBER("number", i);
+		log_record(LOG_LEVEL_INFO, "line", &field, 1);
+	}
+	errno = EDOM;
+	log_gather_end();
+	assert_int_equal(errno, EDOM);
+	read_into_caught(path);
+	assert_int_equal(count_lines(), COUNT + 1);
+	line = strchr(caught.data, '\n') + 1;
+	for (int i = 0; i < COUNT; i++) {
+		int number = -1;
+		assert_int_equal(sscanf(line + TIME_LEN, " line number=%d", &number), 1);
+		assert_int_equal(number, i);
+		line = strchr(line, '\n') + 1;
+	}
+	/* Not any more. */
+	log_record(LOG_LEVEL_INFO, "last", NULL, 0);
+	read_into_caught(path);
+	assert_int_equal(count_lines(), COUNT + 2);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* Another target holds nothing up. */
+static void
+gathering_is_for_files(void **state)
+{
+	(void)state;
+	catch_as(false);
+	log_gather_begin();
+	log_record(LOG_LEVEL_INFO, "at_once", NULL, 0);
+	assert_text_line(" at_once\n");
+	log_gather_end();
+	assert_text_line(" at_once\n");
+	log_set_sink(NULL, NULL);
+}
+
 static void *
 log_from_another_thread(void *context)
 {
@@ -662,6 +714,8 @@ main(void)
 		cmocka_unit_test(links_and_fifos_are_no_log_files),
 		cmocka_unit_test(moved_file_is_opened_again),
 		cmocka_unit_test(lines_of_threads_do_not_mix),
+		cmocka_unit_test(gathered_lines_are_written_together_and_in_order),
+		cmocka_unit_test(gathering_is_for_files),
 		cmocka_unit_test(sink_belongs_to_its_thread),
 		cmocka_unit_test(failed_write_does_not_end_the_program),
 		cmocka_unit_test(foreign_sigpipe_is_not_swallowed),
