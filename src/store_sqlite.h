@@ -330,8 +330,10 @@ enum store_result store_ready_until(struct store *store, int64_t deadline_ms);
 enum store_result store_fail(struct store *store);
 /* The beginning of a call that writes: the turn, and a transaction. */
 enum store_result store_begin(struct store *store, int64_t deadline_ms);
-/* Commit, unless something has failed. */
+/* Commit, unless something has failed; then copy the log where it has become long. */
 enum store_result store_end(struct store *store);
+/* The same, with another idea of what is long. */
+enum store_result store_end_short(struct store *store, unsigned frames);
 
 /* ---- store_put ---- */
 

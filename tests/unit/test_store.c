@@ -488,11 +488,12 @@ do_everything(struct store *store)
 	while ((id = claim_from(store, "orders", 5, true, clock_wall_ms(), &job, NULL)) != 0)
 		assert_ok(store, settle(store, id, job.attempt, STORE_DONE, 0, NULL));
 	retention.keep_ms = DAY_MS;
-	assert_ok(store, store_prune(store, &retention, clock_wall_ms() + 10, 1000, &count, &more));
+	assert_ok(store, store_prune(store, &retention, clock_wall_ms() + 10,
+				 &(struct store_step){ 1000, HOUR_MS }, &count, &more));
 	retention.keep_ms = 0;
 	do
-		assert_ok(store,
-			store_prune(store, &retention, clock_wall_ms() + 20, 5, &count, &more));
+		assert_ok(store, store_prune(store, &retention, clock_wall_ms() + 20,
+					 &(struct store_step){ 5, HOUR_MS }, &count, &more));
 	while (more);
 	store_job_free(&job);
 	assert_int_equal(raw_number("SELECT count(*) FROM event"), 0);
@@ -996,6 +997,37 @@ the_log_begins_anew_after_a_checkpoint(void **state)
 		fill_log(store, 40);
 	put_new(store, "orders", "e");
 	assert_in_range(store_log_frames(store), 1, 100);
+	store_free(copier);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+/* Two who copied in turns kept each other from ever having all of it: a checkpoint fails while another one runs. */
+static void
+one_copies_the_log_at_a_time(void **state)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1 };
+	struct store *store = store_new(database), *copier = store_new(database);
+	char path[160];
+	(void)state;
+	put_new(store, "orders", "first");
+	snprintf(path, sizeof path, "%s-lock", database);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	/* Somebody is at it: no failure, and nobody waits for him. */
+	fill_log(store, STORE_LOG_LONG + 100);
+	assert_ok(copier, store_checkpoint(copier));
+	put_new(store, "orders", "a");
+	assert_true(store_log_frames(store) > STORE_LOG_LONG);
+	/* He is not any more, and neither is who copied last. */
+	close(fd);
+	for (int i = 0; i < 2; i++) {
+		assert_ok(copier, store_checkpoint(i == 0 ? copier : store));
+		put_new(store, "orders", i == 0 ? "b" : "c");
+		assert_in_range(store_log_frames(store), 1, 100);
+		fill_log(store, 100);
+	}
 	store_free(copier);
 	store_free(store);
 	assert_counts_are_exact();
@@ -2330,13 +2362,14 @@ finish_all(struct store *store, int count, enum store_state state)
 
 /* Call it until there is no more; how many rows went. */
 static unsigned
-prune(struct store *store, const struct store_retention *retention, int64_t now, unsigned step)
+prune(struct store *store, const struct store_retention *retention, int64_t now, unsigned rows)
 {
+	const struct store_step step = { rows, HOUR_MS };
 	unsigned removed, total = 0, calls = 0;
 	bool more;
 	do {
-		assert_ok(store, store_prune(store, retention, now, step, &removed, &more));
-		assert_true(removed <= step + 4); /* a whole event at a time */
+		assert_ok(store, store_prune(store, retention, now, &step, &removed, &more));
+		assert_true(removed <= rows + 4); /* a whole event at a time */
 		total += removed;
 		assert_true(++calls < 1000);
 	} while (more);
@@ -2388,6 +2421,59 @@ what_is_over_its_time_goes_in_steps(void **state)
 	assert_int_equal(raw_number("SELECT count(*) FROM key"), 2);
 	assert_int_equal(put(store, &again), STORE_ACCEPTED);
 	assert_int_equal(again.id, 28); /* a number is never given twice */
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+static void
+a_step_without_time_removes_one_event(void **state)
+{
+	static const struct store_retention all = { 0, 0, STORE_KEEP_KEY_MS },
+					    bodies = { DAY_MS, 0, STORE_KEEP_KEY_MS };
+	static const struct store_step no_time = { 1000, 0 };
+	struct store *store = store_new(database);
+	unsigned removed;
+	bool more;
+	(void)state;
+	finish_all(store, 3, STORE_DONE);
+	int64_t now = clock_wall_ms() + 5;
+	for (int i = 0; i < 2; i++) {
+		assert_ok(store, store_prune(store, &bodies, now, &no_time, &removed, &more));
+		assert_int_equal(removed, 1);
+		assert_true(more);
+	}
+	/* Of the first two the bodies are gone. */
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ok(store, store_prune(store, &all, now, &no_time, &removed, &more));
+		assert_int_equal(removed, i < 2 ? 3 : 4);
+		assert_int_equal(raw_number("SELECT count(*) FROM event"), 2 - i);
+		assert_true(more);
+	}
+	assert_ok(store, store_prune(store, &all, now, &no_time, &removed, &more));
+	assert_int_equal(removed, 0);
+	assert_false(more);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+/* Whoever puts the next event would copy what retention has written. */
+static void
+retention_copies_the_log_before_it_is_long(void **state)
+{
+	static const struct store_retention none = { DAY_MS, DAY_MS, DAY_MS };
+	static const struct store_step step = STORE_PRUNE_STEP;
+	struct store *store = store_new(database), *pruner = store_new(database);
+	unsigned removed;
+	bool more;
+	(void)state;
+	put_new(store, "orders", "a");
+	fill_log(store, STORE_LOG_LONG / 2 + 100);
+	put_new(store, "orders", "b");
+	assert_true(store_log_frames(store) > STORE_LOG_LONG / 2);
+	assert_ok(pruner, store_prune(pruner, &none, clock_wall_ms(), &step, &removed, &more));
+	put_new(store, "orders", "c");
+	assert_in_range(store_log_frames(store), 1, 100);
+	store_free(pruner);
 	store_free(store);
 	assert_counts_are_exact();
 }
@@ -2579,6 +2665,7 @@ main(void)
 		TEST(a_number_that_was_acknowledged_is_not_given_again),
 		TEST(a_folder_that_cannot_be_written_is_said),
 		TEST(the_log_begins_anew_after_a_checkpoint),
+		TEST(one_copies_the_log_at_a_time),
 		TEST(a_log_that_is_left_is_found_by_the_next_one),
 		TEST(a_connection_is_not_carried_over_a_fork),
 		TEST(an_event_comes_back_as_it_was_put),
@@ -2615,6 +2702,8 @@ main(void)
 		TEST(a_list_is_filtered_and_ordered),
 		TEST(an_event_is_replayed),
 		TEST(what_is_over_its_time_goes_in_steps),
+		TEST(a_step_without_time_removes_one_event),
+		TEST(retention_copies_the_log_before_it_is_long),
 		TEST(the_last_number_outlives_its_event),
 		TEST(no_number_is_given_again),
 		TEST(a_limit_of_file_size_is_a_full_disk),
