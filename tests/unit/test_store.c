@@ -2310,6 +2310,75 @@ a_list_is_filtered_and_ordered(void **state)
 	store_free(store);
 }
 
+static int64_t steps;
+
+static int
+count_steps(unsigned kind, void *context, void *statement, void *time)
+{
+	(void)kind;
+	(void)context;
+	(void)time;
+	steps += sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1);
+	return 0;
+}
+
+static int
+watch_steps(sqlite3 *db, char **error, const struct sqlite3_api_routines *api)
+{
+	(void)error;
+	(void)api;
+	return sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, count_steps, NULL);
+}
+
+static bool
+count_row(void *context, const struct store_row *row)
+{
+	(void)row;
+	++*(unsigned *)context;
+	return true;
+}
+
+/* Whatever else there is in the store, and how much of what is asked for. */
+static void
+a_list_of_the_newest_looks_at_few(void **state)
+{
+	static const char *const endpoints[] = { NULL, "orders", "returns", "none" };
+	char key[16];
+	(void)state;
+	assert_int_equal(sqlite3_auto_extension((void (*)(void))watch_steps), SQLITE_OK);
+	struct store *store = store_new(database);
+	assert_ok(store, store_ready(store));
+	sqlite3_cancel_auto_extension((void (*)(void))watch_steps);
+	for (int i = 0; i < 3000; i++) {
+		snprintf(key, sizeof key, "%d", i);
+		put_new(store, i % 3 == 0 ? "returns" : "orders", key);
+	}
+	raw("UPDATE event SET state = CASE WHEN id > 2000 THEN 0 WHEN id > 1000 THEN 2 ELSE 3 END,"
+	    " age = 3000 - id");
+	raw("UPDATE endpoint SET (queued, done, dead) = (SELECT total(state = 0), total(state = 2),"
+	    " total(state = 3) FROM event WHERE endpoint = endpoint.id)");
+	assert_counts_are_exact();
+	/* More than are sorted; it costs too much to have so many here. */
+	raw("UPDATE endpoint SET queued = queued + 100000");
+	for (size_t i = 0; i < 4 * 5; i++) {
+		struct store_filter filter = { .endpoint = endpoints[i / 5],
+			.has_state = i % 5 > 0,
+			.state = (enum store_state)(i % 5 > 0 ? i % 5 - 1 : 0),
+			.limit = 10 };
+		unsigned rows = 0;
+		bool is_there = i / 5 < 3 && filter.state != STORE_RUNNING;
+		steps = 0;
+		assert_ok(store, store_list(store, &filter, count_row, &rows));
+		assert_int_equal(rows, is_there ? 10 : 0);
+		assert_true(steps > 0);
+		if (steps > 2000)
+			fail_msg("%s, state %d: %" PRId64 " steps",
+				filter.endpoint != NULL ? filter.endpoint : "all", (int)(i % 5) - 1,
+				steps);
+	}
+	store_free(store);
+}
+
 static void
 an_event_is_replayed(void **state)
 {
@@ -2700,6 +2769,7 @@ main(void)
 		TEST(counting_takes_no_lock),
 		TEST(a_clock_that_is_set_back_delays_no_retry),
 		TEST(a_list_is_filtered_and_ordered),
+		TEST(a_list_of_the_newest_looks_at_few),
 		TEST(an_event_is_replayed),
 		TEST(what_is_over_its_time_goes_in_steps),
 		TEST(a_step_without_time_removes_one_event),
