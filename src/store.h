@@ -338,9 +338,9 @@ struct store_step {
 	int64_t ms;
 };
 
-/* Whoever puts an event waits for a step at most: long enough that a sync is for a hundred events, and short where a
+/* Whoever puts an event waits for a step at most: long enough that a sync is for fifty events, and short where a
  * page comes from the disk, or bodies are large. */
-#define STORE_PRUNE_STEP ((struct store_step){ .rows = 400, .ms = 5 })
+#define STORE_PRUNE_STEP ((struct store_step){ .rows = 200, .ms = 5 })
 
 /*
  * Remove what is over its time, in one short step (a writer waits no

@@ -58,7 +58,7 @@
 #define WAIT_MIN_MS 5         /* so that no trouble with clocks becomes a busy loop */
 #define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
 #define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
-#define PRUNE_REST_MS 20      /* between two of its steps, at least; and as long as one took */
+#define PRUNE_REST_MS 10      /* between two of its steps, at least; and as long as one took */
 #define ORPHAN_MS (60 * 1000) /* an endpoint may come back within that time */
 #define ORPHAN_STEP 100       /* events that one step makes dead */
 #define COMPLAINT_MS (60 * 1000) /* between two lines about the same trouble */
