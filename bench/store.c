@@ -67,7 +67,6 @@
 #define LEFT_QUEUED 2000 /* where all others are done */
 #define LISTED 50
 
-#define PRUNE_STEP 100 /* rows, as worker.c has it */
 #define PRUNE_TURNS 10
 
 #define PRODUCERS 16
@@ -295,6 +294,17 @@ remove_database(const char *path)
 	}
 }
 
+/* What was put without syncs: the first real one would have to write all of it. */
+static void
+sync_database(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) != 0)
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
 static void
 want_room(int64_t events)
 {
@@ -498,14 +508,15 @@ static void
 pruner_main(const char *path, int64_t rows, int from, int to)
 {
 	const struct store_retention all = { 0, 0, STORE_KEEP_KEY_MS };
+	const struct store_step step = STORE_PRUNE_STEP;
 	struct store *store = store_new(path);
 	bool more = true;
 
 	while (get_byte(from)) {
 		for (int64_t done = 0; more && done < rows;) {
 			unsigned removed = 0;
-			if (store_prune(store, &all, clock_wall_ms(), PRUNE_STEP, &removed,
-				    &more) != STORE_OK)
+			if (store_prune(store, &all, clock_wall_ms(), &step, &removed, &more) !=
+				STORE_OK)
 				die("prune: %s", store_reason(store));
 			done += removed;
 		}
@@ -545,6 +556,7 @@ prune_with(enum sync sync, int64_t events)
 	fill(store, "bench", "plain", events);
 	store_free(store);
 	make_done(path, 0);
+	sync_database(path);
 	how = sync;
 
 	/* It is there before this process opens the database: connections do not outlive a fork. */
@@ -721,10 +733,7 @@ run_fill(const char *path, int64_t count, const char *endpoint, const char *prov
 	how = SYNC_NONE;
 	fill(store, endpoint, provider, count);
 	store_free(store); /* writes the log into the database */
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || fsync(fd) != 0)
-		die("%s: %s", path, strerror(errno));
-	close(fd);
+	sync_database(path);
 }
 
 /*

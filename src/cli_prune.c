@@ -4,7 +4,6 @@
 #include "clock.h"
 #include "text.h"
 
-#define STEP 500 /* rows in one transaction, so that no request waits long */
 enum { OPTION_KEEP, OPTION_KEEP_BODY, OPTION_JSON, OPTION_COUNT };
 
 static const char *const prune_options[] = {
@@ -27,6 +26,7 @@ print_removed(uint64_t removed, bool as_json)
 static int
 prune(const struct ledger *ledger, const struct store_retention *retention, bool as_json)
 {
+	const struct store_step step = STORE_PRUNE_STEP;
 	uint64_t removed = 0;
 	unsigned step_removed;
 	bool more;
@@ -37,7 +37,7 @@ prune(const struct ledger *ledger, const struct store_retention *retention, bool
 		step_removed = 0;
 		more = false;
 		result = store_prune(
-			ledger->store, retention, clock_wall_ms(), STEP, &step_removed, &more);
+			ledger->store, retention, clock_wall_ms(), &step, &step_removed, &more);
 		removed += step_removed;
 	} while (result == STORE_OK && more);
 	/* What went is gone, whatever came after. */

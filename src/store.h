@@ -332,14 +332,24 @@ struct store_retention {
 	int64_t keep_key_ms; /* keys outlive done events: at least this long. Those of dead ones go along */
 };
 
+/* Ends one step: about so many rows, or as much time. An event goes whole, one at least. */
+struct store_step {
+	unsigned rows;
+	int64_t ms;
+};
+
+/* Whoever puts an event waits for a step at most: long enough that a sync is for fifty events, and short where a
+ * page comes from the disk, or bodies are large. */
+#define STORE_PRUNE_STEP ((struct store_step){ .rows = 200, .ms = 5 })
+
 /*
- * Remove what is over its time, in one short step of at most step rows (a writer waits no
+ * Remove what is over its time, in one short step (a writer waits no
  * longer than that takes). *removed_out: rows; *more_out: call again.
  * Time is measured by how long the store has been in use, at most a day for each call, so
  * a clock that jumps a year ahead makes nothing go early.
  */
 enum store_result store_prune(struct store *store, const struct store_retention *retention,
-	int64_t now_ms, unsigned step, unsigned *removed_out, bool *more_out);
+	int64_t now_ms, const struct store_step *step, unsigned *removed_out, bool *more_out);
 
 /* The largest event number that was ever given, 0: none; see tally.h. */
 enum store_result store_last_id(struct store *store, int64_t *id_out);

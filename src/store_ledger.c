@@ -1,6 +1,7 @@
 /* store_ledger.c - what is seen of the events, and replayed
  *
- * A list reads one statement, which passes over the most of what the filter does not want; no writer waits for it.
+ * A list reads one statement, the one that passes over the least of what the filter does not want; no writer waits
+ * for it.
  */
 #include "store_sqlite.h"
 
@@ -12,29 +13,80 @@
 #include "alloc.h"
 #include "clock.h"
 
-/* The statement that passes over the most of what the filter does not want. */
-static enum sql
-list_statement(const struct store_filter *filter)
+#define SORTED_MAX 100000 /* queued events: more are not sorted in 20 ms */
+
+/* Of all endpoints, or one. */
+struct totals {
+	int64_t ended, queued, all;
+};
+
+static void
+bind_or_null(
+	struct store *store, struct sqlite3_stmt *statement, int at, bool is_set, int64_t number)
 {
-	int oldest = filter->oldest_first ? SQL_LIST_ALL_OLDEST - SQL_LIST_ALL : 0;
-	enum sql sql = filter->endpoint != NULL ? SQL_LIST_ENDPOINT : SQL_LIST_ALL;
-	if (filter->has_state) {
-		switch (filter->state) {
-		case STORE_QUEUED: sql = SQL_LIST_QUEUED; break;
-		case STORE_RUNNING: sql = SQL_LIST_RUNNING; break;
-		case STORE_DEAD: sql = SQL_LIST_DEAD; break;
-		case STORE_DONE: break;
-		}
+	if (is_set)
+		sql_bind_number(store, statement, at, number);
+	else
+		sql_bind_text(store, statement, at, NULL);
+}
+
+static struct totals
+totals_of(struct store *store, const struct store_filter *filter, int64_t endpoint)
+{
+	struct totals totals = { 0, 0, 0 };
+	struct sqlite3_stmt *statement = sql_use(store, SQL_TOTALS);
+	bind_or_null(store, statement, 1, endpoint != 0, endpoint);
+	if (sql_step(store, statement)) {
+		totals.queued = sql_column_number(statement, 0);
+		totals.ended = sql_column_number(statement, filter->state == STORE_DONE ? 1 : 2);
+		totals.all = sql_column_number(statement, 3);
 	}
-	return (enum sql)((int)sql + oldest);
+	sql_finish(store, statement);
+	return totals;
+}
+
+/*
+ * Has the endpoint so few of those in the state that to look at all that it has is less than to find them between
+ * those of others? These are mixed, but what it has queued may all lie above what is done.
+ */
+static bool
+is_rare(struct store *store, const struct store_filter *filter, int64_t endpoint)
+{
+	struct totals own = totals_of(store, filter, endpoint);
+	int64_t passed = totals_of(store, filter, 0).ended;
+	if (filter->limit > 0 && own.ended > filter->limit)
+		passed = passed / own.ended * filter->limit;
+	return own.all < passed;
+}
+
+/*
+ * The statement that passes over the least of what the filter does not want, by what is counted in the endpoints'
+ * rows: a number that is wrong there costs time only. Few that are queued are sorted by number; of many the
+ * newest are, mostly, among the newest of all.
+ */
+static enum sql
+list_statement(struct store *store, const struct store_filter *filter, int64_t endpoint)
+{
+	enum sql of_endpoint = endpoint != 0 ? SQL_LIST_ENDPOINT : SQL_LIST_ALL;
+	if (!filter->has_state)
+		return of_endpoint;
+	switch (filter->state) {
+	case STORE_RUNNING: return SQL_LIST_RUNNING;
+	case STORE_QUEUED:
+		if (filter->oldest_first && filter->after_id == 0)
+			return SQL_LIST_QUEUED; /* what is done is older still */
+		return totals_of(store, filter, endpoint).queued <= SORTED_MAX ? SQL_LIST_QUEUED
+									       : of_endpoint;
+	case STORE_DONE:
+	case STORE_DEAD: break;
+	}
+	return endpoint != 0 && is_rare(store, filter, endpoint) ? SQL_LIST_ENDPOINT
+								 : SQL_LIST_ENDED;
 }
 
 static bool
 passes(const struct store_filter *filter, const struct store_row *row)
 {
-	if ((filter->has_state && row->state != filter->state) ||
-		(filter->endpoint != NULL && strcmp(filter->endpoint, row->endpoint) != 0))
-		return false;
 	if (filter->type == NULL)
 		return true;
 	/* A pattern is text: what holds a NUL is none that it could mean. */
@@ -55,11 +107,16 @@ store_list(struct store *store, const struct store_filter *filter, store_row_vis
 		return result;
 	int64_t endpoint =
 		filter->endpoint != NULL ? account_find_endpoint(store, filter->endpoint) : 0;
+	if (filter->endpoint != NULL && endpoint == 0)
+		return sql_ok(store) ? STORE_OK : store_fail(store);
+	int oldest = filter->oldest_first ? SQL_LIST_ALL_OLDEST - SQL_LIST_ALL : 0;
 	unsigned shown = 0;
-	struct sqlite3_stmt *statement = sql_use(store, list_statement(filter));
+	struct sqlite3_stmt *statement =
+		sql_use(store, (enum sql)((int)list_statement(store, filter, endpoint) + oldest));
 	sql_bind_number(store, statement, 1, filter->after_id);
-	sql_bind_number(store, statement, 2, endpoint);
+	bind_or_null(store, statement, 2, filter->endpoint != NULL, endpoint);
 	sql_bind_number(store, statement, 3, filter->since_ms != 0 ? filter->since_ms : INT64_MIN);
+	bind_or_null(store, statement, 4, filter->has_state, (int64_t)filter->state);
 	while ((filter->limit == 0 || shown < filter->limit) && sql_step(store, statement)) {
 		struct store_row row = sql_row(statement);
 		if (!passes(filter, &row))

@@ -203,17 +203,24 @@ checkpoint(struct store *store)
 /*
  * Write the log into the database. A passive checkpoint holds up nobody, and leaves what is written meanwhile: twice, so
  * that this becomes little; and then, since a log begins anew only when all of it was copied,
- * once more while nobody else has the turn to write. false: store->code.
+ * once more while nobody else has the turn to write. SQLite syncs the database in that last one only: what
+ * the first two have written is synced before, or all writers would wait for it.
+ * One at a time: a checkpoint fails while another runs, and two who copied in turns kept each
+ * other from ever finishing, at each commit. false: store->code.
  */
 static bool
 copy_log(struct store *store)
 {
-	if (!checkpoint(store) || !checkpoint(store))
-		return false;
-	if (!turn_take(&store->turn, clock_ms() + COPY_WAIT_MS))
+	bool copied = true;
+	if (!turn_take_copy(&store->turn))
 		return true;
-	bool copied = checkpoint(store);
-	turn_give(&store->turn);
+	for (int pass = 0; pass < 2 && copied; pass++)
+		copied = checkpoint(store) && sql_note(store, store_vfs_sync(store->db));
+	if (copied && turn_take(&store->turn, clock_ms() + COPY_WAIT_MS)) {
+		copied = checkpoint(store);
+		turn_give(&store->turn);
+	}
+	turn_give_copy(&store->turn);
 	return copied;
 }
 
@@ -423,20 +430,25 @@ store_begin(struct store *store, int64_t deadline_ms)
 }
 
 enum store_result
-store_end(struct store *store)
+store_end_short(struct store *store, unsigned frames)
 {
 	if (!transaction_commit(store))
 		return store_fail(store);
 	store->doubt_count = 0;
 	turn_give(&store->turn);
-	if (store->log_grew &&
-		store->log_frames >= (store->checkpoints_apart ? LOG_FRAMES_MAX : STORE_LOG_LONG)) {
+	if (store->log_grew && store->log_frames >= frames) {
 		/* The transaction is on disk all the same; a later one tries again. */
 		(void)copy_log(store);
 		store->code = SQLITE_OK;
 	}
 	store->log_grew = false;
 	return STORE_OK;
+}
+
+enum store_result
+store_end(struct store *store)
+{
+	return store_end_short(store, store->checkpoints_apart ? LOG_FRAMES_MAX : STORE_LOG_LONG);
 }
 
 /*

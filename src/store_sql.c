@@ -49,7 +49,7 @@ const char sql_schema[] =
 	"CREATE INDEX event_queued ON event(endpoint, due) WHERE state = 0;"
 	"CREATE INDEX event_running ON event(endpoint) WHERE state = 1;"
 	"CREATE INDEX event_over ON event(state, age) WHERE state >= 2;"
-	"CREATE INDEX event_dead ON event(state) WHERE state = 3;"
+	"CREATE INDEX event_ended ON event(state) WHERE state >= 2;"
 	"CREATE INDEX event_endpoint ON event(endpoint);"
 	/* What an event is. */
 	"CREATE TABLE detail("
@@ -117,15 +117,21 @@ _Static_assert(APPLICATION_ID == 1752133483 && VERSION == 1, "the schema says bo
 #define ROW_TABLES                                  \
 	" CROSS JOIN detail AS d ON d.event = e.id" \
 	" CROSS JOIN endpoint AS p ON p.id = e.endpoint"
-#define LIST(index, condition, order)                    \
-	ROW_COLUMNS " FROM event AS e " index ROW_TABLES \
-		    " WHERE e.id > ?1 AND d.received >= ?3 AND " condition " ORDER BY e.id " order
-#define LIST_ALL(order) LIST("", "1", order)
+/* What e alone tells is asked before anything is read of the others. ?2 and ?4: NULL where any will do. */
+#define LIST(index, condition, order)                                                            \
+	ROW_COLUMNS " FROM event AS e " index ROW_TABLES " WHERE e.id > ?1 AND d.received >= ?3" \
+		    " AND (?2 IS NULL OR e.endpoint = ?2) AND (?4 IS NULL OR e.state = ?4) "     \
+		    "AND " condition " ORDER BY e.id " order
+#define LIST_ALL(order) LIST("NOT INDEXED", "1", order)
 #define LIST_ENDPOINT(order) LIST("INDEXED BY event_endpoint", "e.endpoint = ?2", order)
-#define LIST_QUEUED(order) \
-	LIST("", "e.id IN (SELECT id FROM event INDEXED BY event_queued WHERE state = 0)", order)
+/* These two sort. */
+#define LIST_QUEUED(order)                                                              \
+	LIST("",                                                                        \
+		"e.id IN (SELECT id FROM event INDEXED BY event_queued WHERE state = 0" \
+		" AND (?2 IS NULL OR endpoint = ?2))",                                  \
+		order)
 #define LIST_RUNNING(order) LIST("INDEXED BY event_running", "e.state = 1", order)
-#define LIST_DEAD(order) LIST("INDEXED BY event_dead", "e.state = 3", order)
+#define LIST_ENDED(order) LIST("INDEXED BY event_ended", "e.state >= 2 AND e.state = ?4", order)
 
 static const char *const statements[SQL_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -230,7 +236,8 @@ static const char *const statements[SQL_COUNT] = {
 		" FROM event INDEXED BY event_endpoint WHERE state = 2 AND endpoint = ?1"
 		" ORDER BY id LIMIT 1)",
 	[SQL_OLDEST_DEAD] = "SELECT d.received FROM detail AS d WHERE d.event = (SELECT id"
-			    " FROM event INDEXED BY event_dead WHERE state = 3 AND endpoint = ?1"
+			    " FROM event INDEXED BY event_ended"
+			    " WHERE state >= 2 AND state = 3 AND endpoint = ?1"
 			    " ORDER BY id LIMIT 1)",
 	[SQL_OVER] = "SELECT id, endpoint FROM event INDEXED BY event_over"
 		     " WHERE state >= 2 AND state = ?1 AND age < ?2 ORDER BY age LIMIT 1",
@@ -244,16 +251,19 @@ static const char *const statements[SQL_COUNT] = {
 			  " WHERE state >= 2 AND state = 2 AND age < ?1 AND (age, id) > (?2, ?3)"
 			  " ORDER BY age, id LIMIT 1",
 	[SQL_BODY_DROPPED] = "UPDATE detail SET body_len = -1 WHERE event = ?1",
+	[SQL_TOTALS] = "SELECT total(queued), total(done), total(dead),"
+		       " total(queued + running + done + dead) FROM endpoint"
+		       " WHERE ?1 IS NULL OR id = ?1",
 	[SQL_LIST_ALL] = LIST_ALL("DESC"),
 	[SQL_LIST_ENDPOINT] = LIST_ENDPOINT("DESC"),
 	[SQL_LIST_QUEUED] = LIST_QUEUED("DESC"),
 	[SQL_LIST_RUNNING] = LIST_RUNNING("DESC"),
-	[SQL_LIST_DEAD] = LIST_DEAD("DESC"),
+	[SQL_LIST_ENDED] = LIST_ENDED("DESC"),
 	[SQL_LIST_ALL_OLDEST] = LIST_ALL("ASC"),
 	[SQL_LIST_ENDPOINT_OLDEST] = LIST_ENDPOINT("ASC"),
 	[SQL_LIST_QUEUED_OLDEST] = LIST_QUEUED("ASC"),
 	[SQL_LIST_RUNNING_OLDEST] = LIST_RUNNING("ASC"),
-	[SQL_LIST_DEAD_OLDEST] = LIST_DEAD("ASC"),
+	[SQL_LIST_ENDED_OLDEST] = LIST_ENDED("ASC"),
 };
 
 enum store_result __attribute__((format(printf, 3, 4)))

@@ -101,16 +101,17 @@ enum sql {
 	SQL_EVENT_DROP,
 	SQL_OVER_BODY,
 	SQL_BODY_DROPPED,
+	SQL_TOTALS,
 	SQL_LIST_ALL,
 	SQL_LIST_ENDPOINT,
 	SQL_LIST_QUEUED,
 	SQL_LIST_RUNNING,
-	SQL_LIST_DEAD,
+	SQL_LIST_ENDED,
 	SQL_LIST_ALL_OLDEST, /* the same five, oldest first */
 	SQL_LIST_ENDPOINT_OLDEST,
 	SQL_LIST_QUEUED_OLDEST,
 	SQL_LIST_RUNNING_OLDEST,
-	SQL_LIST_DEAD_OLDEST,
+	SQL_LIST_ENDED_OLDEST,
 	SQL_COUNT
 };
 
@@ -330,8 +331,10 @@ enum store_result store_ready_until(struct store *store, int64_t deadline_ms);
 enum store_result store_fail(struct store *store);
 /* The beginning of a call that writes: the turn, and a transaction. */
 enum store_result store_begin(struct store *store, int64_t deadline_ms);
-/* Commit, unless something has failed. */
+/* Commit, unless something has failed; then copy the log where it has become long. */
 enum store_result store_end(struct store *store);
+/* The same, with another idea of what is long. */
+enum store_result store_end_short(struct store *store, unsigned frames);
 
 /* ---- store_put ---- */
 

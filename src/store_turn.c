@@ -1,8 +1,9 @@
-/* store_turn.c - turns: two byte locks on DATABASE-lock
+/* store_turn.c - turns: byte locks on DATABASE-lock
  *
  * Whoever wants to write queues for byte 0, and with it waits for byte 1, the turn. So one who has
  * just written stands behind all who wait; SQLite's own waiting is sleep and retry, and
  * let a process wait for seconds behind one that writes back to back (measured).
+ * Byte 2 is whoever copies the log; nobody waits for it.
  * They are locks of an open file, not of a process: another thread's are no obstacle to close(2), and
  * the kernel takes them back from whoever is killed.
  *
@@ -150,6 +151,20 @@ turn_give(struct turn *turn)
 	if (turn->taken)
 		byte_lock(turn->fd, F_OFD_SETLK, 1, F_UNLCK);
 	turn->taken = false;
+}
+
+bool
+turn_take_copy(struct turn *turn)
+{
+	return !lock_open(turn) || byte_lock(turn->fd, F_OFD_SETLK, 2, F_WRLCK) == 0 ||
+	       (errno != EAGAIN && errno != EACCES);
+}
+
+void
+turn_give_copy(struct turn *turn)
+{
+	if (turn->fd >= 0)
+		byte_lock(turn->fd, F_OFD_SETLK, 2, F_UNLCK);
 }
 
 void

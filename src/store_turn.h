@@ -1,4 +1,4 @@
-/* store_turn.h - whose turn it is to write, among all processes and threads
+/* store_turn.h - whose turn it is to write, and who copies the log, among all processes and threads
  *
  * Turns are for fairness only: where they cannot be had, SQLite's lock is still there. The file of the
  * turn has room for one mark, which all that use the database see.
@@ -24,6 +24,11 @@ void turn_close(struct turn *turn);
 bool turn_take(struct turn *turn, int64_t deadline_ms);
 /* Also where it was not taken. */
 void turn_give(struct turn *turn);
+
+/* For who copies the log, see copy_log(). false: somebody else does. */
+bool turn_take_copy(struct turn *turn);
+/* Also where there was none to be had. */
+void turn_give_copy(struct turn *turn);
 
 /* The mark need not reach the disk. */
 void turn_mark(struct turn *turn);

@@ -401,3 +401,13 @@ store_vfs_sync_failed(sqlite3 *db)
 	return sqlite3_file_control(db, "main", CONTROL_SYNC_FAILED, &failed) == SQLITE_OK &&
 	       failed;
 }
+
+int
+store_vfs_sync(sqlite3 *db)
+{
+	sqlite3_file *file = NULL;
+	int result = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	if (result != SQLITE_OK)
+		return result;
+	return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+}

@@ -23,5 +23,7 @@ struct sqlite3;
 /* Has a sync of this connection's database failed? PRAGMA journal_mode = WAL goes on in another mode without
  * saying so. false also for a connection through another VFS. */
 bool store_vfs_sync_failed(struct sqlite3 *db);
+/* Sync this connection's database, which SQLite does only when a checkpoint has copied all. The result is SQLite's. */
+int store_vfs_sync(struct sqlite3 *db);
 
 #endif

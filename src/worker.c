@@ -58,7 +58,7 @@
 #define WAIT_MIN_MS 5         /* so that no trouble with clocks becomes a busy loop */
 #define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
 #define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
-#define PRUNE_STEP 100        /* rows that one step removes */
+#define PRUNE_REST_MS 10      /* between two of its steps, at least; and as long as one took */
 #define ORPHAN_MS (60 * 1000) /* an endpoint may come back within that time */
 #define ORPHAN_STEP 100       /* events that one step makes dead */
 #define COMPLAINT_MS (60 * 1000) /* between two lines about the same trouble */
@@ -108,6 +108,7 @@ struct supervisor {
 	unsigned runners;    /* slots in use */
 	bool ending;         /* nobody gets an event any more */
 	bool all_done;       /* once: nothing is due */
+	bool prunes;         /* a round of retention is not at its end */
 	bool moved;          /* the new configuration names another store, or none */
 	bool store_failed;   /* once: it was tried often enough */
 	unsigned tries;      /* since the store last did what it should */
@@ -622,6 +623,8 @@ next_turn_ms(const struct supervisor *supervisor)
 		exchange_ms = supervisor->claim_at_ms;
 	if (exchange_ms < supervisor->retry_at_ms)
 		exchange_ms = supervisor->retry_at_ms;
+	if (supervisor->prunes && !supervisor->ending && supervisor->prune_at_ms < at_ms)
+		at_ms = supervisor->prune_at_ms;
 	return exchange_ms < at_ms ? exchange_ms : at_ms;
 }
 
@@ -787,14 +790,19 @@ prune(struct supervisor *supervisor)
 	const struct config *config = supervisor->config;
 	struct store_retention retention = { config->keep_ms, config->keep_body_ms,
 		STORE_KEEP_KEY_MS };
+	const struct store_step step = STORE_PRUNE_STEP;
 	unsigned removed = 0;
 	bool more = false;
-	enum store_result result = store_prune(
-		supervisor->store, &retention, clock_wall_ms(), PRUNE_STEP, &removed, &more);
+	int64_t began = clock_ms();
+	enum store_result result =
+		store_prune(supervisor->store, &retention, clock_wall_ms(), &step, &removed, &more);
 	if (result != STORE_OK && result != STORE_NONE)
 		complain(&supervisor->complained_ms, supervisor->store,
 			"old events cannot be removed");
-	supervisor->prune_at_ms = clock_ms() + (result == STORE_OK && more ? LOOK_MS : PRUNE_MS);
+	supervisor->prunes = result == STORE_OK && more;
+	int64_t now = clock_ms();
+	int64_t rest_ms = now - began > PRUNE_REST_MS ? now - began : PRUNE_REST_MS;
+	supervisor->prune_at_ms = now + (supervisor->prunes ? rest_ms : PRUNE_MS);
 }
 
 /* The first endpoint that has queued events and stands in the configuration no more. */
@@ -996,7 +1004,8 @@ supervise(struct supervisor *supervisor)
 		/* First, since what dead runners had done is not lost. */
 		exchange(supervisor);
 		keep_house(supervisor);
-		if (supervisor->all_done || supervisor->store_failed || is_idle(supervisor))
+		if ((supervisor->all_done && !supervisor->prunes) || supervisor->store_failed ||
+			is_idle(supervisor))
 			return;
 		wait_until(supervisor, next_turn_ms(supervisor));
 	}
@@ -1068,7 +1077,7 @@ reset(struct supervisor *supervisor)
 	}
 	supervisor->runners = wanted_runners(supervisor->options, supervisor->config);
 	make_lanes(supervisor);
-	supervisor->ending = supervisor->all_done = false;
+	supervisor->ending = supervisor->all_done = supervisor->prunes = false;
 	supervisor->tries = 0;
 	supervisor->retry_at_ms = supervisor->claim_at_ms = 0;
 	supervisor->next_due_ms = INT64_MAX;

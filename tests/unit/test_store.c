@@ -488,11 +488,12 @@ do_everything(struct store *store)
 	while ((id = claim_from(store, "orders", 5, true, clock_wall_ms(), &job, NULL)) != 0)
 		assert_ok(store, settle(store, id, job.attempt, STORE_DONE, 0, NULL));
 	retention.keep_ms = DAY_MS;
-	assert_ok(store, store_prune(store, &retention, clock_wall_ms() + 10, 1000, &count, &more));
+	assert_ok(store, store_prune(store, &retention, clock_wall_ms() + 10,
+				 &(struct store_step){ 1000, HOUR_MS }, &count, &more));
 	retention.keep_ms = 0;
 	do
-		assert_ok(store,
-			store_prune(store, &retention, clock_wall_ms() + 20, 5, &count, &more));
+		assert_ok(store, store_prune(store, &retention, clock_wall_ms() + 20,
+					 &(struct store_step){ 5, HOUR_MS }, &count, &more));
 	while (more);
 	store_job_free(&job);
 	assert_int_equal(raw_number("SELECT count(*) FROM event"), 0);
@@ -996,6 +997,37 @@ the_log_begins_anew_after_a_checkpoint(void **state)
 		fill_log(store, 40);
 	put_new(store, "orders", "e");
 	assert_in_range(store_log_frames(store), 1, 100);
+	store_free(copier);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+/* Two who copied in turns kept each other from ever having all of it: a checkpoint fails while another one runs. */
+static void
+one_copies_the_log_at_a_time(void **state)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1 };
+	struct store *store = store_new(database), *copier = store_new(database);
+	char path[160];
+	(void)state;
+	put_new(store, "orders", "first");
+	snprintf(path, sizeof path, "%s-lock", database);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	/* Somebody is at it: no failure, and nobody waits for him. */
+	fill_log(store, STORE_LOG_LONG + 100);
+	assert_ok(copier, store_checkpoint(copier));
+	put_new(store, "orders", "a");
+	assert_true(store_log_frames(store) > STORE_LOG_LONG);
+	/* He is not any more, and neither is who copied last. */
+	close(fd);
+	for (int i = 0; i < 2; i++) {
+		assert_ok(copier, store_checkpoint(i == 0 ? copier : store));
+		put_new(store, "orders", i == 0 ? "b" : "c");
+		assert_in_range(store_log_frames(store), 1, 100);
+		fill_log(store, 100);
+	}
 	store_free(copier);
 	store_free(store);
 	assert_counts_are_exact();
@@ -2278,6 +2310,75 @@ a_list_is_filtered_and_ordered(void **state)
 	store_free(store);
 }
 
+static int64_t steps;
+
+static int
+count_steps(unsigned kind, void *context, void *statement, void *time)
+{
+	(void)kind;
+	(void)context;
+	(void)time;
+	steps += sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 1);
+	return 0;
+}
+
+static int
+watch_steps(sqlite3 *db, char **error, const struct sqlite3_api_routines *api)
+{
+	(void)error;
+	(void)api;
+	return sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, count_steps, NULL);
+}
+
+static bool
+count_row(void *context, const struct store_row *row)
+{
+	(void)row;
+	++*(unsigned *)context;
+	return true;
+}
+
+/* Whatever else there is in the store, and how much of what is asked for. */
+static void
+a_list_of_the_newest_looks_at_few(void **state)
+{
+	static const char *const endpoints[] = { NULL, "orders", "returns", "none" };
+	char key[16];
+	(void)state;
+	assert_int_equal(sqlite3_auto_extension((void (*)(void))watch_steps), SQLITE_OK);
+	struct store *store = store_new(database);
+	assert_ok(store, store_ready(store));
+	sqlite3_cancel_auto_extension((void (*)(void))watch_steps);
+	for (int i = 0; i < 3000; i++) {
+		snprintf(key, sizeof key, "%d", i);
+		put_new(store, i % 3 == 0 ? "returns" : "orders", key);
+	}
+	raw("UPDATE event SET state = CASE WHEN id > 2000 THEN 0 WHEN id > 1000 THEN 2 ELSE 3 END,"
+	    " age = 3000 - id");
+	raw("UPDATE endpoint SET (queued, done, dead) = (SELECT total(state = 0), total(state = 2),"
+	    " total(state = 3) FROM event WHERE endpoint = endpoint.id)");
+	assert_counts_are_exact();
+	/* More than are sorted; it costs too much to have so many here. */
+	raw("UPDATE endpoint SET queued = queued + 100000");
+	for (size_t i = 0; i < 4 * 5; i++) {
+		struct store_filter filter = { .endpoint = endpoints[i / 5],
+			.has_state = i % 5 > 0,
+			.state = (enum store_state)(i % 5 > 0 ? i % 5 - 1 : 0),
+			.limit = 10 };
+		unsigned rows = 0;
+		bool is_there = i / 5 < 3 && filter.state != STORE_RUNNING;
+		steps = 0;
+		assert_ok(store, store_list(store, &filter, count_row, &rows));
+		assert_int_equal(rows, is_there ? 10 : 0);
+		assert_true(steps > 0);
+		if (steps > 2000)
+			fail_msg("%s, state %d: %" PRId64 " steps",
+				filter.endpoint != NULL ? filter.endpoint : "all", (int)(i % 5) - 1,
+				steps);
+	}
+	store_free(store);
+}
+
 static void
 an_event_is_replayed(void **state)
 {
@@ -2330,13 +2431,14 @@ finish_all(struct store *store, int count, enum store_state state)
 
 /* Call it until there is no more; how many rows went. */
 static unsigned
-prune(struct store *store, const struct store_retention *retention, int64_t now, unsigned step)
+prune(struct store *store, const struct store_retention *retention, int64_t now, unsigned rows)
 {
+	const struct store_step step = { rows, HOUR_MS };
 	unsigned removed, total = 0, calls = 0;
 	bool more;
 	do {
-		assert_ok(store, store_prune(store, retention, now, step, &removed, &more));
-		assert_true(removed <= step + 4); /* a whole event at a time */
+		assert_ok(store, store_prune(store, retention, now, &step, &removed, &more));
+		assert_true(removed <= rows + 4); /* a whole event at a time */
 		total += removed;
 		assert_true(++calls < 1000);
 	} while (more);
@@ -2388,6 +2490,59 @@ what_is_over_its_time_goes_in_steps(void **state)
 	assert_int_equal(raw_number("SELECT count(*) FROM key"), 2);
 	assert_int_equal(put(store, &again), STORE_ACCEPTED);
 	assert_int_equal(again.id, 28); /* a number is never given twice */
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+static void
+a_step_without_time_removes_one_event(void **state)
+{
+	static const struct store_retention all = { 0, 0, STORE_KEEP_KEY_MS },
+					    bodies = { DAY_MS, 0, STORE_KEEP_KEY_MS };
+	static const struct store_step no_time = { 1000, 0 };
+	struct store *store = store_new(database);
+	unsigned removed;
+	bool more;
+	(void)state;
+	finish_all(store, 3, STORE_DONE);
+	int64_t now = clock_wall_ms() + 5;
+	for (int i = 0; i < 2; i++) {
+		assert_ok(store, store_prune(store, &bodies, now, &no_time, &removed, &more));
+		assert_int_equal(removed, 1);
+		assert_true(more);
+	}
+	/* Of the first two the bodies are gone. */
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ok(store, store_prune(store, &all, now, &no_time, &removed, &more));
+		assert_int_equal(removed, i < 2 ? 3 : 4);
+		assert_int_equal(raw_number("SELECT count(*) FROM event"), 2 - i);
+		assert_true(more);
+	}
+	assert_ok(store, store_prune(store, &all, now, &no_time, &removed, &more));
+	assert_int_equal(removed, 0);
+	assert_false(more);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+/* Whoever puts the next event would copy what retention has written. */
+static void
+retention_copies_the_log_before_it_is_long(void **state)
+{
+	static const struct store_retention none = { DAY_MS, DAY_MS, DAY_MS };
+	static const struct store_step step = STORE_PRUNE_STEP;
+	struct store *store = store_new(database), *pruner = store_new(database);
+	unsigned removed;
+	bool more;
+	(void)state;
+	put_new(store, "orders", "a");
+	fill_log(store, STORE_LOG_LONG / 2 + 100);
+	put_new(store, "orders", "b");
+	assert_true(store_log_frames(store) > STORE_LOG_LONG / 2);
+	assert_ok(pruner, store_prune(pruner, &none, clock_wall_ms(), &step, &removed, &more));
+	put_new(store, "orders", "c");
+	assert_in_range(store_log_frames(store), 1, 100);
+	store_free(pruner);
 	store_free(store);
 	assert_counts_are_exact();
 }
@@ -2579,6 +2734,7 @@ main(void)
 		TEST(a_number_that_was_acknowledged_is_not_given_again),
 		TEST(a_folder_that_cannot_be_written_is_said),
 		TEST(the_log_begins_anew_after_a_checkpoint),
+		TEST(one_copies_the_log_at_a_time),
 		TEST(a_log_that_is_left_is_found_by_the_next_one),
 		TEST(a_connection_is_not_carried_over_a_fork),
 		TEST(an_event_comes_back_as_it_was_put),
@@ -2613,8 +2769,11 @@ main(void)
 		TEST(counting_takes_no_lock),
 		TEST(a_clock_that_is_set_back_delays_no_retry),
 		TEST(a_list_is_filtered_and_ordered),
+		TEST(a_list_of_the_newest_looks_at_few),
 		TEST(an_event_is_replayed),
 		TEST(what_is_over_its_time_goes_in_steps),
+		TEST(a_step_without_time_removes_one_event),
+		TEST(retention_copies_the_log_before_it_is_long),
 		TEST(the_last_number_outlives_its_event),
 		TEST(no_number_is_given_again),
 		TEST(a_limit_of_file_size_is_a_full_disk),

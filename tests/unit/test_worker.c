@@ -294,6 +294,26 @@ is_dead(const void *id)
 	return look(*(const int64_t *)id).state == STORE_DEAD;
 }
 
+static bool
+count_row(void *context, const struct store_row *row)
+{
+	(void)row;
+	++*(int *)context;
+	return true;
+}
+
+static int
+count_events(void)
+{
+	struct store *store = store_new(database);
+	int count = 0;
+
+	assert_int_equal(store_list(store, &(struct store_filter){ .limit = 0 }, count_row, &count),
+		STORE_OK);
+	store_free(store);
+	return count;
+}
+
 /* "exit 0", "lost" and so on, one behind the other. */
 static bool
 see_attempt(void *context, const struct store_attempt *attempt)
@@ -631,6 +651,29 @@ once_leaves_retries_to_their_time(void **state)
 	assert_true(seen.due_ms > (int64_t)time(NULL) * 1000 + HOUR_MS / 2);
 	assert_string_equal(seen.reason, "handler exited with 75 (attempt 1)");
 	assert_string_equal(read_text("ran"), "1\n");
+}
+
+/* Cron starts it once a minute: what a step leaves would have to wait for the next one. */
+static void
+once_removes_all_that_is_over_its_time(void **state)
+{
+	char key[16];
+	sqlite3 *db;
+
+	(void)state;
+	handler("orders.sh", "exit 0");
+	configure("keep = \"1h\"\n" ENDPOINT("orders", ""));
+	for (int i = 0; i < 150; i++) {
+		snprintf(key, sizeof key, "k%d", i);
+		queue("orders", key);
+	}
+	assert_int_equal(work_once(), 0);
+	assert_int_equal(sqlite3_open(database, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE clock SET age = age + 7200000", NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(work_once(), 0);
+	assert_int_equal(count_events(), 0);
 }
 
 static void
@@ -1210,6 +1253,7 @@ main(void)
 		TEST(large_body_reaches_the_handler_whole),
 		TEST(failing_handler_is_run_again_and_then_done),
 		TEST(once_leaves_retries_to_their_time),
+		TEST(once_removes_all_that_is_over_its_time),
 		TEST(exit_100_is_dead_at_once),
 		TEST(last_retry_that_fails_is_dead),
 		TEST(replayed_event_has_all_its_retries_again),
