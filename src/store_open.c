@@ -274,7 +274,8 @@ create(struct store *store)
 
 /*
  * After an fsync(2) that failed, the kernel may show pages as good that never reached the disk. So:
- * all that the write-ahead log holds goes into the database, which is synced, and the log begins anew.
+ * all that the write-ahead log holds goes into the database (again, where it was the database's that failed), which is
+ * synced, and the log begins anew.
  */
 static bool
 write_anew(struct store *store)
@@ -284,6 +285,7 @@ write_anew(struct store *store)
 	/* First: another process may find something meanwhile. */
 	turn_unmark(&store->turn);
 	if (strncmp(store->journal, "WAL", 3) == 0 &&
+		sql_note(store, store_vfs_copy_again(store->db)) &&
 		ask_number(store, "PRAGMA wal_checkpoint(TRUNCATE)") != 0 && sql_ok(store))
 		store->code = SQLITE_BUSY;
 	if (sql_ok(store))
@@ -437,8 +439,10 @@ store_end_short(struct store *store, unsigned frames)
 	store->doubt_count = 0;
 	turn_give(&store->turn);
 	if (store->log_grew && store->log_frames >= frames) {
-		/* The transaction is on disk all the same; a later one tries again. */
-		(void)copy_log(store);
+		/* The transaction is on disk all the same; a later one tries again, with all of the log where
+		 * the disk failed. */
+		if (!copy_log(store) && (store->code & 0xff) == SQLITE_IOERR)
+			(void)store_fail(store);
 		store->code = SQLITE_OK;
 	}
 	store->log_grew = false;

@@ -38,6 +38,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,6 +49,9 @@
 #define HELD_MAX ((size_t)0x1ffff) /* the unix VFS takes no more in one write, seekAndWriteFd() */
 #define CONTROL_SYNC_FAILED 0x686f6f6b /* of ours, "hook"; SQLite's have small numbers */
 #define WRITE_LOCK 0                   /* WAL_WRITE_LOCK, of the main file's shared memory */
+#define COPY_LOCK 1                    /* WAL_CKPT_LOCK */
+#define SHARED_SIZE 32768              /* of the shared memory's first part */
+#define COPIED_WORD 24                 /* nBackfill, at byte 96 of it: walformat.html section 2.1 */
 
 /* An open database or log, followed by the default VFS's own of it. */
 struct file {
@@ -410,4 +414,27 @@ store_vfs_sync(sqlite3 *db)
 	if (result != SQLITE_OK)
 		return result;
 	return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+}
+
+/* The number may be made less at any time by who has the lock to make it more: then readers look into the log for what
+ * is also in the database. */
+int
+store_vfs_copy_again(sqlite3 *db)
+{
+	sqlite3_file *file = NULL;
+	volatile void *shared = NULL;
+	int result = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	if (result != SQLITE_OK || file->pMethods->iVersion < 2)
+		return result;
+	result = file->pMethods->xShmMap(file, 0, SHARED_SIZE, 0, &shared);
+	if (result != SQLITE_OK || shared == NULL)
+		return result;
+	result = file->pMethods->xShmLock(
+		file, COPY_LOCK, 1, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
+	if (result != SQLITE_OK)
+		return result;
+	((volatile uint32_t *)shared)[COPIED_WORD] = 0;
+	file->pMethods->xShmBarrier(file);
+	return file->pMethods->xShmLock(
+		file, COPY_LOCK, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
 }

@@ -25,5 +25,11 @@ struct sqlite3;
 bool store_vfs_sync_failed(struct sqlite3 *db);
 /* Sync this connection's database, which SQLite does only when a checkpoint has copied all. The result is SQLite's. */
 int store_vfs_sync(struct sqlite3 *db);
+/*
+ * Have the next checkpoint copy all of the log, also what was copied before: after a sync of the database that
+ * failed nobody knows what of it is on disk, and SQLite remembers only that it was written. Outside of a transaction.
+ * SQLITE_BUSY: somebody else makes a checkpoint now. Without a log nothing is done.
+ */
+int store_vfs_copy_again(struct sqlite3 *db);
 
 #endif

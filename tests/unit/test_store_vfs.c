@@ -715,6 +715,99 @@ other_journals_and_vacuum_work(void **state)
 	}
 }
 
+/* ---- A database whose sync failed ---- */
+
+static char *
+read_database(size_t *len_out)
+{
+	FILE *file = fopen(database, "r");
+	struct stat status;
+	assert_non_null(file);
+	assert_int_equal(fstat(fileno(file), &status), 0);
+	*len_out = (size_t)status.st_size;
+	char *content = malloc(*len_out);
+	assert_non_null(content);
+	assert_int_equal(fread(content, 1, *len_out, file), *len_out);
+	fclose(file);
+	return content;
+}
+
+/* A checkpoint that a reader keeps from copying all is not synced, and what it wrote is lost: then the rest is
+ * copied, and the log begins anew. Is all there? */
+static bool
+survives_a_lost_copy(bool copy_again)
+{
+	sqlite3 *db = create("FULL");
+	sqlite3 *reader = open_path(database, store_vfs_name());
+	size_t len;
+
+	must(db, "PRAGMA wal_autocheckpoint = 0");
+	must(db, ADD("40"));
+	must(reader, "BEGIN");
+	assert_int_equal(number(reader, "SELECT count(*) FROM t"), 40);
+	must(db, ADD("40"));
+	char *before = read_database(&len);
+	assert_int_equal(number(db, "PRAGMA wal_checkpoint(PASSIVE)"), 0);
+	FILE *file = fopen(database, "r+");
+	assert_non_null(file);
+	assert_int_equal(fwrite(before, 1, len, file), len);
+	assert_int_equal(ftruncate(fileno(file), (off_t)len), 0);
+	fclose(file);
+	free(before);
+	must(reader, "COMMIT");
+	if (copy_again)
+		assert_int_equal(store_vfs_copy_again(db), SQLITE_OK);
+	assert_int_equal(number(db, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+	sqlite3_close(reader);
+	sqlite3_close(db);
+	db = open_ours();
+	bool all = is_whole(db) && number(db, "SELECT count(*) FROM t") == 80;
+	sqlite3_close(db);
+	return all;
+}
+
+static void
+what_a_lost_copy_held_is_copied_again(void **state)
+{
+	(void)state;
+	assert_true(survives_a_lost_copy(true));
+}
+
+/* The positive control: else nothing above is proved. */
+static void
+without_that_it_is_gone(void **state)
+{
+	(void)state;
+	assert_false(survives_a_lost_copy(false));
+}
+
+static void
+to_copy_again_waits_for_a_checkpoint_and_needs_a_log(void **state)
+{
+	sqlite3 *db = open_ours(), *other;
+	sqlite3_file *file = NULL;
+
+	(void)state;
+	must(db, "CREATE TABLE t(n)"); /* with a journal */
+	assert_int_equal(store_vfs_copy_again(db), SQLITE_OK);
+	must(db, "PRAGMA journal_mode = WAL");
+	must(db, "INSERT INTO t VALUES (1)");
+	other = open_path(database, store_vfs_name());
+	assert_int_equal(number(other, "SELECT count(*) FROM t"), 1);
+	assert_int_equal(
+		sqlite3_file_control(other, "main", SQLITE_FCNTL_FILE_POINTER, &file), SQLITE_OK);
+	assert_int_equal(
+		file->pMethods->xShmLock(file, 1, 1, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE),
+		SQLITE_OK);
+	assert_int_equal(store_vfs_copy_again(db), SQLITE_BUSY);
+	assert_int_equal(
+		file->pMethods->xShmLock(file, 1, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE),
+		SQLITE_OK);
+	assert_int_equal(store_vfs_copy_again(db), SQLITE_OK);
+	sqlite3_close(other);
+	sqlite3_close(db);
+}
+
 int
 main(void)
 {
@@ -741,6 +834,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			nothing_is_gathered_where_it_could_be_wrong, setup, teardown),
 		cmocka_unit_test_setup_teardown(checksums_are_written_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_a_lost_copy_held_is_copied_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_that_it_is_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			to_copy_again_waits_for_a_checkpoint_and_needs_a_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_journals_and_vacuum_work, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, prepare, NULL);
