@@ -120,15 +120,17 @@ execute(struct store *store, const char *sql)
 	return sql_ok(store) && sql_note(store, sqlite3_exec(store->db, sql, NULL, NULL, NULL));
 }
 
-enum identity { IDENTITY_OURS, IDENTITY_EMPTY, IDENTITY_NEWER, IDENTITY_FOREIGN };
+enum identity { IDENTITY_OURS, IDENTITY_EMPTY, IDENTITY_OLDER, IDENTITY_NEWER, IDENTITY_FOREIGN };
 
 static enum identity
 identify(struct store *store)
 {
 	int64_t application = ask_number(store, "PRAGMA application_id");
 	int64_t version = ask_number(store, "PRAGMA user_version");
-	if (application == APPLICATION_ID && version > 0)
-		return version > VERSION ? IDENTITY_NEWER : IDENTITY_OURS;
+	if (application == APPLICATION_ID && version > 0 && version != VERSION)
+		return version > VERSION ? IDENTITY_NEWER : IDENTITY_OLDER;
+	if (application == APPLICATION_ID && version == VERSION)
+		return IDENTITY_OURS;
 	if (application == 0 && version == 0 &&
 		ask_number(store, "SELECT count(*) FROM sqlite_schema") == 0)
 		return IDENTITY_EMPTY;
@@ -272,6 +274,17 @@ create(struct store *store)
 	return execute(store, "COMMIT");
 }
 
+/* Bring a database of an earlier version up to this one, unless another process has. */
+static bool
+upgrade(struct store *store)
+{
+	if (!execute(store, "BEGIN IMMEDIATE"))
+		return false;
+	if (ask_number(store, "PRAGMA user_version") < VERSION)
+		execute(store, sql_upgrade);
+	return execute(store, "COMMIT");
+}
+
 /*
  * After an fsync(2) that failed, the kernel may show pages as good that never reached the disk. So:
  * all that the write-ahead log holds goes into the database (again, where it was the database's that failed), which is
@@ -336,10 +349,11 @@ adopt(struct store *store, bool may_begin, int64_t deadline_ms)
 			"it holds something else than hookcgi's events: name another file as "
 			"store");
 	case IDENTITY_OURS:
+	case IDENTITY_OLDER:
 	case IDENTITY_EMPTY: break;
 	}
 	if (!configure(store, is_empty) || (is_empty && !(sync_names(store) && create(store))) ||
-		!write_anew(store))
+		!write_anew(store) || (identity == IDENTITY_OLDER && !upgrade(store)))
 		return store_fail(store);
 	return STORE_OK;
 }

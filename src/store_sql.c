@@ -105,9 +105,13 @@ const char sql_schema[] =
 	"INSERT INTO clock VALUES(1, 0, CAST((julianday('now') - 2440587.5) * 86400000 AS "
 	"INTEGER), -1, 0, 0, 0);"
 	"PRAGMA application_id = 1752133483;"
-	"PRAGMA user_version = 1;";
+	"PRAGMA user_version = 2;";
 
-_Static_assert(APPLICATION_ID == 1752133483 && VERSION == 1, "the schema says both as text");
+const char sql_upgrade[] = "DROP INDEX IF EXISTS event_dead;"
+			   "CREATE INDEX event_ended ON event(state) WHERE state >= 2;"
+			   "PRAGMA user_version = 2;";
+
+_Static_assert(APPLICATION_ID == 1752133483 && VERSION == 2, "the schema says both as text");
 
 /* In the order of sql_row(). */
 #define ROW_COLUMNS                                                                        \

@@ -36,7 +36,7 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 #define APPLICATION_ID 0x686f6f6b /* "hook" */
-#define VERSION 1
+#define VERSION 2
 
 #define WAIT_MS 4000 /* for other writers, where the caller says nothing */
 #define AT_ONCE 1    /* due of a retry that waits for nothing */
@@ -207,6 +207,7 @@ is_no_room(int error)
 
 /* The tables of an empty database, with its identity. */
 extern const char sql_schema[];
+extern const char sql_upgrade[]; /* from version 1 */
 
 /*
  * The first failure of a call is kept in store->code, and what comes after it does nothing: so a call may go on

@@ -382,7 +382,7 @@ the_database_is_made_for_its_owner_alone(void **state)
 	assert_mode(path, 0600);
 	store_free(store);
 	assert_int_equal(raw_number("PRAGMA application_id"), 0x686f6f6b);
-	assert_int_equal(raw_number("PRAGMA user_version"), 1);
+	assert_int_equal(raw_number("PRAGMA user_version"), 2);
 	assert_int_equal(raw_number("SELECT count(*) FROM pragma_journal_mode WHERE "
 				    "journal_mode = 'wal'"),
 		1);
@@ -672,14 +672,37 @@ what_is_not_ours_is_refused_and_left_alone(void **state)
 	store = store_new(database);
 	put_new(store, "orders", "a");
 	store_free(store);
-	raw("PRAGMA user_version = 2");
+	raw("PRAGMA user_version = 3");
 	assert_refused("newer hookcgi");
-	raw("PRAGMA user_version = 1; PRAGMA application_id = 5");
+	raw("PRAGMA user_version = 2; PRAGMA application_id = 5");
 	assert_refused("something else");
 	raw("PRAGMA application_id = 1752133483");
 	store = store_new(database);
 	assert_state(store, 1, STORE_QUEUED);
 	store_free(store);
+}
+
+static void
+database_of_an_earlier_version_is_brought_up_to_date(void **state)
+{
+	struct store *store = store_new(database), *other;
+
+	(void)state;
+	put_new(store, "orders", "a");
+	store_free(store);
+	raw("DROP INDEX event_ended; CREATE INDEX event_dead ON event(state) WHERE state = 3;"
+	    "PRAGMA user_version = 1");
+	store = store_new(database);
+	other = store_new(database);
+	assert_state(store, 1, STORE_QUEUED);
+	assert_state(other, 1, STORE_QUEUED);
+	put_new(other, "orders", "b");
+	assert_int_equal(raw_number("PRAGMA user_version"), 2);
+	assert_int_equal(raw_number("SELECT group_concat(name) = 'event_ended' FROM sqlite_schema"
+				    " WHERE name IN ('event_dead', 'event_ended')"),
+		1);
+	store_free(store);
+	store_free(other);
 }
 
 static void
@@ -2727,6 +2750,7 @@ main(void)
 		TEST(no_statement_scans_the_events),
 		TEST(each_commit_is_synced),
 		TEST(what_is_not_ours_is_refused_and_left_alone),
+		TEST(database_of_an_earlier_version_is_brought_up_to_date),
 		TEST(a_database_that_is_moved_away_is_noticed),
 		TEST(another_database_is_not_put_over_the_log_of_the_first),
 		TEST(nothing_is_begun_where_events_were_acknowledged),
