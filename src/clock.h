@@ -27,6 +27,15 @@ clock_ms(void)
 	return clock_us() / 1000;
 }
 
+/* Less, if a signal comes. */
+static inline void
+clock_sleep_us(int64_t us)
+{
+	const struct timespec wait = { us / 1000000, us % 1000000 * 1000 };
+
+	nanosleep(&wait, NULL);
+}
+
 /* A condition variable whose timed waits are until a time of CLOCK_MONOTONIC. */
 static inline void
 clock_cond_init(pthread_cond_t *cond)

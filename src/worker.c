@@ -34,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -55,6 +56,7 @@
 #define STOP_MS (30 * 1000)   /* how long a stop waits for handlers */
 #define CUT_MS (5 * 1000)     /* then for those that got TERM, and again for those that got KILL */
 #define LOOK_MS 1000          /* the longest sleep, and between looks at the file */
+#define COMPANY_US 300        /* that a result waits for others */
 #define WAIT_MIN_MS 5         /* so that no trouble with clocks becomes a busy loop */
 #define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
 #define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
@@ -98,6 +100,7 @@ struct supervisor {
 	struct config *refused; /* the newest load, when it was not usable; else NULL */
 	struct store *store;    /* not connected in a fork */
 	struct tally *tally;    /* NULL: none yet; whoever takes events makes it */
+	nfds_t crowd;           /* more handlers than that have the processors busy */
 	struct owner self;
 	struct store_lane *lanes; /* of the configuration in force */
 	size_t lane_count;
@@ -632,6 +635,8 @@ next_turn_ms(const struct supervisor *supervisor)
  * Until a runner or the FIFO says something, a signal comes, or the time. The FIFO is listened to only while
  * somebody has nothing to do: else each event that comes would wake for nothing. Signals come only here, so that none
  * is missed between a look and the wait.
+ * With more handlers than the processors can run a result waits a moment for company: the others run meanwhile, and all
+ * that come share one turn and one commit.
  */
 static void
 wait_until(struct supervisor *supervisor, int64_t at_ms)
@@ -646,6 +651,7 @@ wait_until(struct supervisor *supervisor, int64_t at_ms)
 	if (left_ms < 0)
 		left_ms = 0;
 	struct timespec wait = { left_ms / 1000, left_ms % 1000 * 1000000 };
+	const struct timespec at_once = { 0, 0 };
 
 	sigemptyset(&none);
 	for (unsigned i = 0; i < RUNNERS_MAX; i++) {
@@ -658,7 +664,12 @@ wait_until(struct supervisor *supervisor, int64_t at_ms)
 	slot_count = count;
 	if (listens)
 		polled[count++] = (struct pollfd){ .fd = supervisor->wake, .events = POLLIN };
-	if (ppoll(polled, count, &wait, &none) <= 0)
+	int ready = ppoll(polled, count, &wait, &none);
+	if (ready > 0 && slot_count > supervisor->crowd) {
+		clock_sleep_us(COMPANY_US);
+		ready = ppoll(polled, count, &at_once, &none);
+	}
+	if (ready <= 0)
 		return;
 	for (nfds_t i = 0; i < slot_count; i++)
 		if (polled[i].revents != 0)
@@ -1185,7 +1196,12 @@ work(struct supervisor *supervisor)
 int
 worker_run(const struct worker_options *options)
 {
-	struct supervisor supervisor = { .options = options, .lock = -1, .wake = -1 };
+	struct supervisor supervisor = {
+		.options = options,
+		.lock = -1,
+		.wake = -1,
+		.crowd = 2 * (nfds_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1),
+	};
 	prctl(PR_SET_NAME, "hookcgi-worker");
 	supervisor.config = first_config(options->config);
 	if (supervisor.config == NULL)

@@ -28,8 +28,8 @@
 #include "run.h"
 #include "store.h"
 
-#define ALONE_TRIES 60 /* to record a result without the supervisor */
-#define RETRY_MS 1000  /* between two of them */
+#define ALONE_TRIES 60         /* to record a result without the supervisor */
+#define RETRY_US (1000 * 1000) /* between two of them */
 
 /* hookcgi-handler(7). */
 #define HANDLER_DO_NOT_RETRY 100
@@ -262,13 +262,6 @@ log_attempt(const struct work *work)
  * Its result
  */
 
-static void
-sleep_ms(int64_t ms)
-{
-	struct timespec wait = { ms / 1000, ms % 1000 * 1000000 };
-	nanosleep(&wait, NULL);
-}
-
 /* There is nobody who does it: the handler has run. What the supervisor did record before it ended is not
  * recorded again. false: the event will be run again. */
 static bool
@@ -289,7 +282,7 @@ record_alone(const struct runner *runner, const struct store_settlement *settlem
 		if (tries == 1)
 			log_message(LOG_LEVEL_ERROR, "worker", "an attempt cannot be recorded: %s",
 				store_reason(store));
-		sleep_ms(RETRY_MS);
+		clock_sleep_us(RETRY_US);
 	}
 	if (!recorded)
 		log_message(LOG_LEVEL_ERROR, "worker",
