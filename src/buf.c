@@ -20,6 +20,8 @@
  * pages instead of copying them. */
 #define WIPED_SIZE_MAX 4096
 
+static _Thread_local bool lacked_memory;
+
 int
 slice_compare(struct slice a, struct slice b)
 {
@@ -119,6 +121,14 @@ grow(const struct buf *buf, size_t size)
 }
 
 bool
+buf_lacked_memory(void)
+{
+	bool lacked = lacked_memory;
+	lacked_memory = false;
+	return lacked;
+}
+
+bool
 buf_reserve(struct buf *buf, size_t more)
 {
 	size_t size;
@@ -130,8 +140,10 @@ buf_reserve(struct buf *buf, size_t more)
 		return true;
 	size = next_size(buf, buf->len + more + 1);
 	data = grow(buf, size);
-	if (data == NULL)
+	if (data == NULL) {
+		lacked_memory = true;
 		return false;
+	}
 	buf->data = data;
 	buf->size = size;
 	buf->data[buf->len] = '\0';

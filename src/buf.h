@@ -74,6 +74,10 @@ void buf_clear(struct buf *buf);
  */
 bool buf_reserve(struct buf *buf, size_t more) __attribute__((warn_unused_result));
 
+/* Did some buffer of this thread not grow for lack of memory since this was asked last? For who has to tell that
+ * from one that was full, once all is done. */
+bool buf_lacked_memory(void);
+
 /* Append; false (over max, or no memory) leaves the buffer unchanged. data must
  * not point into the buffer itself. */
 bool buf_append(struct buf *buf, const void *data, size_t len);

@@ -417,9 +417,10 @@ handler_prepare(const struct handler_event *event, struct handler_call *out, cha
 	case MESSAGE_BODY_MULTIPART:
 	case MESSAGE_BODY_OPAQUE: break;
 	}
+	(void)buf_lacked_memory();
 	struct handler_call call = { .argv = build_argv(event, reason_out) };
 	if (call.argv == NULL)
-		return HANDLER_UNUSABLE;
+		return buf_lacked_memory() ? HANDLER_NO_MEMORY : HANDLER_UNUSABLE;
 	size_t budget = environment_budget(call.argv);
 	if (budget == 0) {
 		snprintf(reason_out, 256,

@@ -874,8 +874,11 @@ decide(struct request *request)
 		outcome = refuse_closed(request, verify(request, has_length));
 	if (outcome == OUTCOME_ACCEPTED && request->compressed)
 		outcome = uncompress_verified(request);
+	(void)buf_lacked_memory();
 	if (outcome == OUTCOME_ACCEPTED)
 		outcome = identify(request);
+	if (outcome == OUTCOME_UNUSABLE && buf_lacked_memory())
+		outcome = because(request, OUTCOME_UNAVAILABLE, "no memory");
 	if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_UNUSABLE)
 		prepare_success(request);
 	if (outcome == OUTCOME_UNUSABLE)

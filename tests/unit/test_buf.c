@@ -306,6 +306,26 @@ exhaustion_ends_the_process_with_71(void **state)
 	}
 }
 
+static void
+lack_of_memory_is_told_from_a_full_buffer(void **state)
+{
+	struct buf buf;
+
+	(void)state;
+	(void)buf_lacked_memory();
+	buf_init(&buf, 10);
+	assert_false(buf_append_text(&buf, "more than ten bytes"));
+	assert_false(buf_lacked_memory());
+	buf_free(&buf);
+	buf_init(&buf, SIZE_MAX / 2);
+#ifndef HOOKCGI_SANITIZED /* where such a wish ends the program */
+	assert_false(buf_reserve(&buf, SIZE_MAX / 4));
+	assert_true(buf_lacked_memory());
+#endif
+	assert_false(buf_lacked_memory());
+	buf_free(&buf);
+}
+
 int
 main(void)
 {
@@ -325,6 +345,7 @@ main(void)
 		cmocka_unit_test(copies_are_whole_and_terminated),
 		cmocka_unit_test(nothing_is_still_memory),
 		cmocka_unit_test(exhaustion_ends_the_process_with_71),
+		cmocka_unit_test(lack_of_memory_is_told_from_a_full_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
