@@ -742,7 +742,7 @@ prepare_run(struct request *request)
 		return OUTCOME_ACCEPTED;
 	handler_call_free(&request->handler);
 	return because(request, OUTCOME_UNAVAILABLE,
-		"half of the threads wait for this endpoint's handlers already");
+		"half of the requests that threads allows wait for this endpoint's handlers");
 }
 
 static void answer_run(struct runner_call *call);

@@ -45,8 +45,8 @@ const struct verifier *snapshot_verifier(const struct snapshot *snapshot,
 	const struct config_endpoint *endpoint, const char **reason_out);
 
 /*
- * May one more handler of this endpoint run while its sender waits? Not when half of the threads
- * wait for it already: one slow endpoint must not stop the others. true:
+ * May one more handler of this endpoint run while its sender waits? Not when half of the requests that
+ * `threads` allows wait for it already: one slow endpoint must not stop the others. true:
  * snapshot_leave() when it is over.
  */
 bool snapshot_enter(struct snapshot *snapshot, const struct config_endpoint *endpoint);
