@@ -51,6 +51,7 @@
 #include "http_exchange.h"
 #include "log.h"
 #include "records.h"
+#include "runner.h"
 
 #define SEND_MS 30000      /* a peer that does not take the answer holds a thread this long */
 #define LINGER_MS 200      /* for a peer that is still sending when we close */
@@ -705,7 +706,7 @@ pool_accept(struct pool *pool)
 			pool_took(pool);
 			return fd;
 		}
-		if (errno == EAGAIN && !yielded &&
+		if (errno == EAGAIN && !yielded && !runner_is_busy() &&
 			atomic_load(&pool->serving) == atomic_load(&pool->working)) {
 			sched_yield();
 			yielded = true;

@@ -556,6 +556,15 @@ runner_detach(const char *argument)
 }
 
 bool
+runner_is_busy(void)
+{
+	pthread_mutex_lock(&pool.lock);
+	bool busy = pool.alive > pool.idle_count;
+	pthread_mutex_unlock(&pool.lock);
+	return busy;
+}
+
+bool
 runner_lost(void)
 {
 	pthread_mutex_lock(&pool.lock);

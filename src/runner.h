@@ -62,6 +62,9 @@ void runner_run_later(struct runner_call *call, unsigned max_runners);
 /* The same, for who has nothing else to do: blocks the calling thread until the result is there. */
 void runner_run(const struct run_spec *spec, unsigned max_runners, struct run_result *result);
 
+/* Does any handler run? */
+bool runner_is_busy(void);
+
 /* Is the nursery gone (killed)? No new runner can be had then; the process should end. */
 bool runner_lost(void);
 
