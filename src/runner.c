@@ -34,9 +34,9 @@
 
 #define IDLE_MAX_MS (60 * 1000)     /* unused for that long: it may go */
 #define ANSWER_SLACK_MS (15 * 1000) /* beyond timeout and grace: KILL's own patience, and load */
-#define STALL_MAX_S 10              /* a runner that neither reads nor writes is broken */
-#define LOOK_MS 1000                /* how late a deadline may be noticed */
-#define COMPANY_US 800              /* that a result waits for others */
+#define STALL_MAX_S 3  /* a runner, or the nursery, that neither reads nor writes is broken */
+#define LOOK_MS 1000   /* how late a deadline may be noticed */
+#define COMPANY_US 800 /* that a result waits for others */
 #define EVENTS_MAX 32
 #define STACK_SIZE ((size_t)1 << 20)
 
@@ -71,6 +71,8 @@ static struct {
 	.changed = PTHREAD_COND_INITIALIZER,
 	.nursery = -1,
 };
+
+static const struct timeval stall = { .tv_sec = STALL_MAX_S };
 
 static void
 descriptor_close(int *fd)
@@ -201,10 +203,11 @@ runner_attend(struct runner *runner)
 	finish(call);
 }
 
+/* What has come is no longer late: it may be this thread that was held up. */
 static bool
-is_late(const struct runner_call *call, int64_t now)
+is_late(const struct runner *runner, const struct runner_call *call, int64_t now)
 {
-	return call != NULL && call->deadline_ms <= now;
+	return call != NULL && call->deadline_ms <= now && !is_readable(runner->socket);
 }
 
 /* End calls that are late. false: there are none that could be. */
@@ -219,10 +222,13 @@ look_for_late(void)
 		bool busy = pool.alive > pool.idle_count;
 		struct runner_call *call = NULL;
 		late = pool.all;
-		while (late != NULL && !is_late(call = atomic_load(&late->call), now))
+		while (late != NULL && !is_late(late, call = atomic_load(&late->call), now))
 			late = late->next;
-		if (late != NULL)
+		if (late != NULL) {
+			pthread_mutex_lock(&late->lock); /* whoever gave it the job has let go */
+			pthread_mutex_unlock(&late->lock);
 			runner_free(late);
+		}
 		pool.sleeps = !busy;
 		pthread_mutex_unlock(&pool.lock);
 		if (!busy)
@@ -339,7 +345,6 @@ collector_start(void)
 static struct runner *
 runner_new(void)
 {
-	const struct timeval stall = { .tv_sec = STALL_MAX_S };
 	struct epoll_event event = { .events = EPOLLIN };
 	int ends[2];
 
@@ -420,13 +425,18 @@ unwatch_input(const struct runner_call *call)
 static bool
 job_give(const struct buf *job, int input, struct runner_call *call, unsigned max_runners)
 {
+	const struct run_spec *spec = &call->spec;
 	struct runner *runner;
-	bool is_new = false, given = false;
+	bool is_new = false, given = false, has_died = true;
 
-	while (!given && !is_new && (runner = runner_acquire(max_runners, &is_new)) != NULL) {
+	while (!given && has_died && !is_new &&
+		(runner = runner_acquire(max_runners, &is_new)) != NULL) {
 		given = watch_input(runner, call) &&
 			handover_send(runner->socket, job->data, job->len, input);
+		has_died = errno == EPIPE || errno == ECONNRESET;
 		if (given) {
+			call->deadline_ms =
+				clock_ms() + spec->timeout_ms + spec->grace_ms + ANSWER_SLACK_MS;
 			atomic_store(&runner->call, call);
 		} else {
 			unwatch_input(call);
@@ -487,7 +497,6 @@ runner_run_later(struct runner_call *call, unsigned max_runners)
 
 	call->input = -1;
 	call->rest = spec->input;
-	call->deadline_ms = clock_ms() + spec->timeout_ms + spec->grace_ms + ANSWER_SLACK_MS;
 	bool given = job_write(spec, &job);
 	if (given)
 		given = give(call, &job, max_runners);
@@ -539,8 +548,10 @@ bool
 runner_start(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	if (pool.nursery < 0)
+	if (pool.nursery < 0) {
 		pool.nursery = nursery_start();
+		setsockopt(pool.nursery, SOL_SOCKET, SO_SNDTIMEO, &stall, sizeof stall);
+	}
 	return pool.nursery >= 0;
 }
 
