@@ -216,12 +216,20 @@ copy_log(struct store *store)
 	bool copied = true;
 	if (!turn_take_copy(&store->turn))
 		return true;
+	/* Somebody's sync has failed: what he copied has to be copied again, see write_anew(). */
+	if (turn_is_marked(&store->turn)) {
+		store->code = SQLITE_IOERR_FSYNC;
+		copied = false;
+	}
 	for (int pass = 0; pass < 2 && copied; pass++)
 		copied = checkpoint(store) && sql_note(store, store_vfs_sync(store->db));
 	if (copied && turn_take(&store->turn, clock_ms() + COPY_WAIT_MS)) {
 		copied = checkpoint(store);
 		turn_give(&store->turn);
 	}
+	/* Before anybody else copies what lies behind it, and the log begins anew. */
+	if (!copied && (store->code & 0xff) == SQLITE_IOERR)
+		suspect(store);
 	turn_give_copy(&store->turn);
 	return copied;
 }
@@ -291,20 +299,26 @@ upgrade(struct store *store)
  * synced, and the log begins anew.
  */
 static bool
-write_anew(struct store *store)
+write_anew(struct store *store, int64_t deadline_ms)
 {
 	if (!store->suspect && !turn_is_marked(&store->turn))
 		return sql_ok(store);
-	/* First: another process may find something meanwhile. */
-	turn_unmark(&store->turn);
-	if (strncmp(store->journal, "WAL", 3) == 0 &&
+	bool has_turn = store->turn.taken;
+	/* With both nobody writes or copies, so nobody finds something that the mark is needed for meanwhile. */
+	if (!turn_take(&store->turn, deadline_ms) || !turn_wait_copy(&store->turn, deadline_ms))
+		store->code = SQLITE_BUSY;
+	if (strncmp(store->journal, "WAL", 3) == 0 && sql_ok(store) &&
 		sql_note(store, store_vfs_copy_again(store->db)) &&
 		ask_number(store, "PRAGMA wal_checkpoint(TRUNCATE)") != 0 && sql_ok(store))
 		store->code = SQLITE_BUSY;
-	if (sql_ok(store))
-		store->suspect = false;
+	store->suspect = !sql_ok(store);
+	if (store->suspect)
+		turn_mark(&store->turn);
 	else
-		suspect(store);
+		turn_unmark(&store->turn);
+	turn_give_copy(&store->turn);
+	if (!has_turn)
+		turn_give(&store->turn);
 	return sql_ok(store);
 }
 
@@ -353,7 +367,7 @@ adopt(struct store *store, bool may_begin, int64_t deadline_ms)
 	case IDENTITY_EMPTY: break;
 	}
 	if (!configure(store, is_empty) || (is_empty && !(sync_names(store) && create(store))) ||
-		!write_anew(store) || (identity == IDENTITY_OLDER && !upgrade(store)))
+		!write_anew(store, deadline_ms) || (identity == IDENTITY_OLDER && !upgrade(store)))
 		return store_fail(store);
 	return STORE_OK;
 }

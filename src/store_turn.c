@@ -160,6 +160,12 @@ turn_take_copy(struct turn *turn)
 	       (errno != EAGAIN && errno != EACCES);
 }
 
+bool
+turn_wait_copy(struct turn *turn, int64_t deadline_ms)
+{
+	return !lock_open(turn) || byte_take(turn->fd, 2, deadline_ms) != TURN_LATE;
+}
+
 void
 turn_give_copy(struct turn *turn)
 {

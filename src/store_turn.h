@@ -27,6 +27,8 @@ void turn_give(struct turn *turn);
 
 /* For who copies the log, see copy_log(). false: somebody else does. */
 bool turn_take_copy(struct turn *turn);
+/* The same, waiting until deadline_ms (CLOCK_MONOTONIC). */
+bool turn_wait_copy(struct turn *turn, int64_t deadline_ms);
 /* Also where there was none to be had. */
 void turn_give_copy(struct turn *turn);
 

@@ -1056,6 +1056,35 @@ one_copies_the_log_at_a_time(void **state)
 	assert_counts_are_exact();
 }
 
+/* A sync of somebody has failed: nobody copies the log as if all before were on disk, but who connects next has
+ * all of it written. */
+static void
+a_marked_log_is_copied_whole_or_not_at_all(void **state)
+{
+	struct store *store = store_new(database), *copier = store_new(database);
+	struct stat lock;
+	char path[160];
+	(void)state;
+	put_new(store, "orders", "first");
+	fill_log(store, 100);
+	assert_ok(copier, store_checkpoint(copier));
+	fill_log(store, 100);
+	snprintf(path, sizeof path, "%s-lock", database);
+	write_file(path, "!", 1);
+	assert_int_equal(store_checkpoint(copier), STORE_FAILED);
+	assert_int_equal(stat(path, &lock), 0);
+	assert_int_equal(lock.st_size, 1);
+	/* It has let go of the database, and opens it again. */
+	assert_ok(copier, store_checkpoint(copier));
+	assert_int_equal(stat(path, &lock), 0);
+	assert_int_equal(lock.st_size, 0);
+	put_new(store, "orders", "a");
+	assert_in_range(store_log_frames(store), 1, 100);
+	store_free(copier);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
 static struct store *parents;
 
 static void
@@ -2759,6 +2788,7 @@ main(void)
 		TEST(a_folder_that_cannot_be_written_is_said),
 		TEST(the_log_begins_anew_after_a_checkpoint),
 		TEST(one_copies_the_log_at_a_time),
+		TEST(a_marked_log_is_copied_whole_or_not_at_all),
 		TEST(a_log_that_is_left_is_found_by_the_next_one),
 		TEST(a_connection_is_not_carried_over_a_fork),
 		TEST(an_event_comes_back_as_it_was_put),
