@@ -433,7 +433,8 @@ handler_prepare(const struct handler_event *event, struct handler_call *out, cha
 	bool chosen = choose_input(event, &call.input, &input);
 	if (chosen)
 		call.environment = build_environment(event, budget);
-	if (!chosen || call.environment.strings == NULL) {
+	/* What is left out for that is not to be had by an event that is run once. */
+	if (!chosen || call.environment.strings == NULL || buf_lacked_memory()) {
 		handler_call_free(&call);
 		return HANDLER_NO_MEMORY;
 	}
