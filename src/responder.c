@@ -61,6 +61,7 @@
 
 #define KEPT_MAX ((size_t)64 << 10) /* a larger buffer is not kept for the next request */
 #define LOG_MAX ((size_t)16 << 10)  /* log lines of one request sent to the server */
+#define PIPE_MIN ((size_t)4 << 10)  /* one page is always there */
 #define RECORD_MAX 0xfff8           /* a multiple of 8 needs no padding */
 
 /* The largest buffers on a stack here are HTTP_READ_STEP; libfcgi has 1 KiB in one frame. */
@@ -250,6 +251,28 @@ write_all(int fd, struct slice data)
 	return true;
 }
 
+/* For a thread that has others to answer: only for a moment. */
+static bool
+send_rest(int fd, struct slice data)
+{
+	struct pollfd writable = { .fd = fd, .events = POLLOUT };
+	int64_t end_ms = clock_ms() + LINGER_MS;
+
+	while (data.len > 0) {
+		int64_t wait_ms = end_ms - clock_ms();
+		if (wait_ms <= 0 || poll(&writable, 1, (int)wait_ms) <= 0)
+			return false;
+		ssize_t len = send(fd, data.data, data.len, MSG_DONTWAIT);
+		if (len < 0 && errno != EAGAIN && errno != EINTR)
+			return false;
+		if (len > 0) {
+			data.data += len;
+			data.len -= (size_t)len;
+		}
+	}
+	return true;
+}
+
 /* An answer fits into the socket's buffer; only what does not is waited for, and not by a thread that has
  * others to answer. */
 static bool
@@ -262,8 +285,10 @@ send_all(struct connection *connection, struct slice data)
 		data.data += len;
 		data.len -= (size_t)len;
 	}
-	if (data.len == 0 || connection->detached)
-		return data.len == 0;
+	if (connection->detached)
+		return send_rest(connection->fd, data);
+	if (data.len == 0)
+		return true;
 	wait_begin(connection, clock_ms() + SEND_MS, SHUT_RDWR);
 	bool sent = write_all(connection->fd, data);
 	(void)wait_end(connection);
@@ -377,6 +402,19 @@ accept_head(struct connection *connection, const int pipe[2], size_t head_len)
 	return passed;
 }
 
+/* A pipe that takes so much. A user who has many gets small ones (pipe(7), pipe-user-pages-soft). */
+static bool
+pipe_for(size_t len, int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+		return false;
+	if (len <= PIPE_MIN || fcntl(ends[1], F_GETPIPE_SZ) >= (int)len)
+		return true;
+	close(ends[0]);
+	close(ends[1]);
+	return false;
+}
+
 /* Read a request up to its body. false: nothing that can be answered. */
 static bool
 connection_receive(struct connection *connection, int64_t deadline_ms)
@@ -389,8 +427,7 @@ connection_receive(struct connection *connection, int64_t deadline_ms)
 	if (connection->arrival == RECORDS_PART) {
 		if (!accept_slowly(connection, deadline_ms))
 			return false;
-	} else if (connection->arrival == RECORDS_HEAD &&
-		   pipe2(head_pipe, O_CLOEXEC | O_NONBLOCK) == 0) {
+	} else if (connection->arrival == RECORDS_HEAD && pipe_for(head_len, head_pipe)) {
 		if (!accept_head(connection, head_pipe, head_len))
 			return false;
 	} else if (accept_on(request, connection->fd)) {
