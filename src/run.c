@@ -155,7 +155,8 @@ void
 run_as_batch(void)
 {
 	const struct sched_param none = { .sched_priority = 0 };
-	(void)sched_setscheduler(0, SCHED_BATCH, &none);
+	if (sched_getscheduler(0) == SCHED_OTHER) /* else somebody has chosen */
+		(void)sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 void

@@ -73,7 +73,8 @@ void run_fill_standard(void);
 /*
  * This process, its threads, and whatever it starts from here on, handlers too, never interrupt somebody
  * else when they wake up: they get the processor when that one is done with its turn (sched(7), SCHED_BATCH;
- * the share of it is the same). Where it cannot be had nothing changes.
+ * the share of it is the same). Where it cannot be had, or another policy than the
+ * usual one was chosen for this process, nothing changes.
  */
 void run_as_batch(void);
 
