@@ -23,9 +23,11 @@
 #include "alloc.h"
 #include "clock.h"
 #include "log.h"
+#include "thread.h"
 #include "wake.h"
 
 #define BATCH_MAX 128
+#define STACK_SIZE ((size_t)1 << 20)
 #define WAKES_MAX 4         /* runners that one batch wakes */
 #define WORKER_ASK_MS 1000  /* between two calls for a worker */
 #define LINGER_MAX_US 5000  /* however slow the disk is */
@@ -356,27 +358,23 @@ answerer_main(void *argument)
 static bool
 start(struct intake *intake)
 {
-	pthread_attr_t attributes;
 	if (intake->started)
 		return true;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, (size_t)1 << 20);
 	intake->written = false;
-	if (pthread_create(&intake->answerer, &attributes, answerer_main, intake) == 0) {
+	if (thread_start(&intake->answerer, STACK_SIZE, answerer_main, intake) == 0) {
 		intake->started =
-			pthread_create(&intake->writer, &attributes, writer_main, intake) == 0;
+			thread_start(&intake->writer, STACK_SIZE, writer_main, intake) == 0;
 		if (!intake->started)
 			intake->written = true;
 	}
 	intake->copies = intake->started &&
-			 pthread_create(&intake->copier, &attributes, copier_main, intake) == 0;
+			 thread_start(&intake->copier, STACK_SIZE, copier_main, intake) == 0;
 	if (intake->copies)
 		store_checkpoint_apart(intake->store);
 	if (intake->written) {
 		pthread_cond_signal(&intake->answer);
 		pthread_detach(intake->answerer);
 	}
-	pthread_attr_destroy(&attributes);
 	return intake->started;
 }
 

@@ -52,6 +52,7 @@
 #include "log.h"
 #include "records.h"
 #include "runner.h"
+#include "thread.h"
 
 #define SEND_MS 30000      /* a peer that does not take the answer holds a thread this long */
 #define LINGER_MS 200      /* for a peer that is still sending when we close */
@@ -603,11 +604,7 @@ static void *worker_run(void *argument);
 static bool
 start_thread(struct worker *worker)
 {
-	pthread_attr_t attributes;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	int error = pthread_create(&worker->thread, &attributes, worker_run, worker);
-	pthread_attr_destroy(&attributes);
+	int error = thread_start(&worker->thread, STACK_SIZE, worker_run, worker);
 	if (error != 0 && log_allowed())
 		log_message(LOG_LEVEL_ERROR, "threads", "cannot start one: %s", strerror(error));
 	return error == 0;

@@ -31,6 +31,7 @@
 #include "handover.h"
 #include "job.h"
 #include "log.h"
+#include "thread.h"
 
 #define IDLE_MAX_MS (60 * 1000)     /* unused for that long: it may go */
 #define ANSWER_SLACK_MS (15 * 1000) /* beyond timeout and grace: KILL's own patience, and load */
@@ -112,6 +113,12 @@ runner_free(struct runner *runner)
 	pool.alive--;
 	/* All of them: callers may have different limits. */
 	pthread_cond_broadcast(&pool.changed);
+}
+
+static size_t
+busy_count(void)
+{
+	return pool.alive - pool.idle_count;
 }
 
 /* false: it is not idle. */
@@ -219,7 +226,7 @@ look_for_late(void)
 
 	do {
 		pthread_mutex_lock(&pool.lock);
-		bool busy = pool.alive > pool.idle_count;
+		bool busy = busy_count() > 0;
 		struct runner_call *call = NULL;
 		late = pool.all;
 		while (late != NULL && !is_late(late, call = atomic_load(&late->call), now))
@@ -252,7 +259,7 @@ static bool
 is_crowded(void)
 {
 	pthread_mutex_lock(&pool.lock);
-	bool crowded = pool.alive - pool.idle_count > pool.crowd;
+	bool crowded = busy_count() > pool.crowd;
 	pthread_mutex_unlock(&pool.lock);
 	return crowded;
 }
@@ -306,18 +313,6 @@ collector_main(void *unused)
 	return unused;
 }
 
-static bool
-thread_start(void)
-{
-	pthread_attr_t attributes;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	int error = pthread_create(&pool.collector, &attributes, collector_main, NULL);
-	pthread_attr_destroy(&attributes);
-	errno = error;
-	return error == 0;
-}
-
 /* Called with the lock held. false: errno. */
 static bool
 collector_start(void)
@@ -329,9 +324,10 @@ collector_start(void)
 	pool.attention = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pool.stopping = pool.sleeps = false;
 	pool.crowd = 2 * (size_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
-	pool.collects = pool.epoll >= 0 && pool.attention >= 0 &&
-			epoll_ctl(pool.epoll, EPOLL_CTL_ADD, pool.attention, &event) == 0 &&
-			thread_start();
+	pool.collects =
+		pool.epoll >= 0 && pool.attention >= 0 &&
+		epoll_ctl(pool.epoll, EPOLL_CTL_ADD, pool.attention, &event) == 0 &&
+		(errno = thread_start(&pool.collector, STACK_SIZE, collector_main, NULL)) == 0;
 	if (!pool.collects) {
 		descriptor_close(&pool.epoll);
 		descriptor_close(&pool.attention);
@@ -570,7 +566,7 @@ bool
 runner_is_busy(void)
 {
 	pthread_mutex_lock(&pool.lock);
-	bool busy = pool.alive > pool.idle_count;
+	bool busy = busy_count() > 0;
 	pthread_mutex_unlock(&pool.lock);
 	return busy;
 }
