@@ -127,10 +127,10 @@ identify(struct store *store)
 {
 	int64_t application = ask_number(store, "PRAGMA application_id");
 	int64_t version = ask_number(store, "PRAGMA user_version");
-	if (application == APPLICATION_ID && version > 0 && version != VERSION)
-		return version > VERSION ? IDENTITY_NEWER : IDENTITY_OLDER;
-	if (application == APPLICATION_ID && version == VERSION)
-		return IDENTITY_OURS;
+	if (application == APPLICATION_ID && version > VERSION)
+		return IDENTITY_NEWER;
+	if (application == APPLICATION_ID && version > 0)
+		return version < VERSION ? IDENTITY_OLDER : IDENTITY_OURS;
 	if (application == 0 && version == 0 &&
 		ask_number(store, "SELECT count(*) FROM sqlite_schema") == 0)
 		return IDENTITY_EMPTY;
@@ -214,7 +214,7 @@ static bool
 copy_log(struct store *store)
 {
 	bool copied = true;
-	if (!turn_take_copy(&store->turn))
+	if (!turn_take_copy(&store->turn, TURN_NOW))
 		return true;
 	/* Somebody's sync has failed: what he copied has to be copied again, see write_anew(). */
 	if (turn_is_marked(&store->turn)) {
@@ -305,7 +305,7 @@ write_anew(struct store *store, int64_t deadline_ms)
 		return sql_ok(store);
 	bool has_turn = store->turn.taken;
 	/* With both nobody writes or copies, so nobody finds something that the mark is needed for meanwhile. */
-	if (!turn_take(&store->turn, deadline_ms) || !turn_wait_copy(&store->turn, deadline_ms))
+	if (!turn_take(&store->turn, deadline_ms) || !turn_take_copy(&store->turn, deadline_ms))
 		store->code = SQLITE_BUSY;
 	if (strncmp(store->journal, "WAL", 3) == 0 && sql_ok(store) &&
 		sql_note(store, store_vfs_copy_again(store->db)) &&

@@ -3,7 +3,7 @@
  * Whoever wants to write queues for byte 0, and with it waits for byte 1, the turn. So one who has
  * just written stands behind all who wait; SQLite's own waiting is sleep and retry, and
  * let a process wait for seconds behind one that writes back to back (measured).
- * Byte 2 is whoever copies the log; nobody waits for it.
+ * Byte 2 is whoever copies the log; only who has to copy all of it waits for that.
  * They are locks of an open file, not of a process: another thread's are no obstacle to close(2), and
  * the kernel takes them back from whoever is killed.
  *
@@ -154,14 +154,7 @@ turn_give(struct turn *turn)
 }
 
 bool
-turn_take_copy(struct turn *turn)
-{
-	return !lock_open(turn) || byte_lock(turn->fd, F_OFD_SETLK, 2, F_WRLCK) == 0 ||
-	       (errno != EAGAIN && errno != EACCES);
-}
-
-bool
-turn_wait_copy(struct turn *turn, int64_t deadline_ms)
+turn_take_copy(struct turn *turn, int64_t deadline_ms)
 {
 	return !lock_open(turn) || byte_take(turn->fd, 2, deadline_ms) != TURN_LATE;
 }

@@ -25,10 +25,9 @@ bool turn_take(struct turn *turn, int64_t deadline_ms);
 /* Also where it was not taken. */
 void turn_give(struct turn *turn);
 
-/* For who copies the log, see copy_log(). false: somebody else does. */
-bool turn_take_copy(struct turn *turn);
-/* The same, waiting until deadline_ms (CLOCK_MONOTONIC). */
-bool turn_wait_copy(struct turn *turn, int64_t deadline_ms);
+/* For who copies the log, see copy_log(). deadline_ms as above, TURN_NOW: not to wait. false: somebody else does. */
+#define TURN_NOW 0
+bool turn_take_copy(struct turn *turn, int64_t deadline_ms);
 /* Also where there was none to be had. */
 void turn_give_copy(struct turn *turn);
 

@@ -406,11 +406,17 @@ store_vfs_sync_failed(sqlite3 *db)
 	       failed;
 }
 
+static int
+main_file(sqlite3 *db, sqlite3_file **file_out)
+{
+	return sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, file_out);
+}
+
 int
 store_vfs_sync(sqlite3 *db)
 {
 	sqlite3_file *file = NULL;
-	int result = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	int result = main_file(db, &file);
 	if (result != SQLITE_OK)
 		return result;
 	return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
@@ -423,7 +429,7 @@ store_vfs_copy_again(sqlite3 *db)
 {
 	sqlite3_file *file = NULL;
 	volatile void *shared = NULL;
-	int result = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+	int result = main_file(db, &file);
 	if (result != SQLITE_OK || file->pMethods->iVersion < 2)
 		return result;
 	result = file->pMethods->xShmMap(file, 0, SHARED_SIZE, 0, &shared);
