@@ -29,7 +29,7 @@
  * that read_timeout may be, and http_limit_read() makes it less. */
 #define CGI_READ_TIMEOUT_MS 600000
 
-/* As many as there can be threads that wait for one (config_load.c), so none waits for a runner. */
+/* As many as there can be requests that wait for one (threads, config_load.c), so none waits for a runner. */
 #define RUNNERS_MAX 512
 
 #define ARENAS 2

@@ -195,9 +195,8 @@ job_receive_result(int socket, struct run_result *result)
 		result->end = RUN_NOT_STARTED;
 		snprintf(result->reason, sizeof result->reason,
 			"the process that ran the handler ended without a result: it was killed, "
-			"or "
-			"the system has no room for another process; the handler may have been "
-			"started");
+			"or the system has no room for another process; the handler may have "
+			"been started");
 		return false;
 	}
 	result->end = (enum run_end)header.end;

@@ -810,10 +810,13 @@ settle(struct request *request, enum outcome outcome)
 	return settled(request);
 }
 
+/* outcome: what became of the ticket; LATER and refusals stay what they are. */
 static enum outcome
-run_and_settle(struct request *request)
+run_if_kept(struct request *request, enum outcome outcome)
 {
-	enum outcome outcome = run(request);
+	if (outcome != OUTCOME_ACCEPTED && outcome != OUTCOME_REQUEUED)
+		return outcome;
+	outcome = run(request);
 	return outcome == OUTCOME_LATER ? outcome : settle(request, outcome);
 }
 
@@ -823,10 +826,7 @@ static void run_when_kept(struct intake_ticket *ticket);
 static enum outcome
 run_kept(struct request *request)
 {
-	enum outcome outcome = keep_later(request, STORE_RUNNING, run_when_kept);
-	if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_REQUEUED)
-		outcome = run_and_settle(request);
-	return outcome;
+	return run_if_kept(request, keep_later(request, STORE_RUNNING, run_when_kept));
 }
 
 static void answer_kept(struct intake_ticket *ticket);
@@ -1064,10 +1064,7 @@ run_when_kept(struct intake_ticket *ticket)
 {
 	struct request *request = ticket->context;
 	http_attach(request->exchange);
-	enum outcome outcome = kept(request);
-	if (outcome == OUTCOME_ACCEPTED || outcome == OUTCOME_REQUEUED)
-		outcome = run_and_settle(request);
-	conclude(request, outcome);
+	conclude(request, run_if_kept(request, kept(request)));
 }
 
 static void
