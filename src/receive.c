@@ -442,6 +442,13 @@ wants_all(const struct config_endpoint *endpoint)
 	return false;
 }
 
+/* Does this process run the handler, while the sender waits? Else a worker does, from the store. */
+static bool
+runs_here(const struct request *request)
+{
+	return request->intake == NULL || request->endpoint->mode == CONFIG_MODE_WAIT;
+}
+
 /* Event type and id, before anything is decided by them. */
 static enum outcome
 identify(struct request *request)
@@ -449,8 +456,8 @@ identify(struct request *request)
 	const struct provider *provider = request->endpoint->provider;
 	struct message *message = &request->message;
 
-	/* Where every type is wanted, a handler will ask for all of the body anyway. */
-	if (!wants_all(request->endpoint)) {
+	/* A handler that runs here, whatever the type, will ask for all of the body anyway. */
+	if (!runs_here(request) || !wants_all(request->endpoint)) {
 		message->first_names = provider->body_names;
 		message->first_name_count = provider->body_name_count;
 	}
@@ -839,9 +846,8 @@ take(struct request *request)
 		request->attempt = 1;
 		return run(request);
 	}
-	return request->endpoint->mode == CONFIG_MODE_WAIT
-		       ? run_kept(request)
-		       : keep_later(request, STORE_QUEUED, answer_kept);
+	return runs_here(request) ? run_kept(request)
+				  : keep_later(request, STORE_QUEUED, answer_kept);
 }
 
 /* What the sender sees of a handler that exited with 0. */
