@@ -1,8 +1,8 @@
 /* intake.c - what an endpoint process has of a store
  *
- * The writing thread takes all that waits for it at once. Requests that come
- * while its transaction runs wait for the next one, so under load the batches grow by
- * themselves, and one fsync acknowledges all of a batch. A ticket is its caller's memory: it may be
+ * The writing thread takes all that waits for it at once, and what comes until its transaction is
+ * committed; one fsync acknowledges all of it. Requests that come during the commit wait for the next one, so under
+ * load the batches grow by themselves. A ticket is its caller's memory: it may be
  * taken back only while it waits in the list.
  *
  * The answering thread calls done() of those that were put "later", a batch at once, so that
@@ -28,6 +28,7 @@
 
 #define BATCH_MAX 128
 #define STACK_SIZE ((size_t)1 << 20)
+#define COMPANY_FEW 3       /* are waited for at once, not half of them first */
 #define WAKES_MAX 4         /* runners that one batch wakes */
 #define WORKER_ASK_MS 1000  /* between two calls for a worker */
 #define LINGER_MAX_US 5000  /* however slow the disk is */
@@ -53,7 +54,8 @@ struct intake {
 	pthread_cond_t work;
 	struct intake_ticket *first, **last; /* that wait, in order of arrival */
 	size_t waiting;
-	size_t wanted;                  /* that wait: then there is no more to wait for */
+	size_t wanted;                  /* in a batch: then there is no more to wait for */
+	size_t awaited;                 /* that wait: then the writing thread is woken */
 	struct intake_ticket *finished; /* whose done() is to be called */
 	pthread_cond_t answer;
 	pthread_cond_t copy;
@@ -87,30 +89,106 @@ wake_worker(struct intake *intake, unsigned queued)
 		need_worker(intake->config);
 }
 
-/* What goes into one transaction. */
+/* What goes into one transaction: it grows while that is open. */
 struct batch {
+	struct intake *intake;
+	struct intake_ticket *tickets[BATCH_MAX];
+	size_t count;
 	struct store_event *events[BATCH_MAX];
 	size_t event_count;
 	struct store_settlement results[BATCH_MAX];
 	size_t result_count;
 	int64_t deadline_ms; /* the first of the events' */
+	int64_t began_us;    /* when nothing was waited for any more */
+	int64_t until_us;    /* how long company is waited for */
 };
 
 static void
-gather(struct intake_ticket *const *tickets, size_t count, struct batch *out)
+batch_init(struct batch *batch, struct intake *intake)
 {
-	out->event_count = out->result_count = 0;
-	out->deadline_ms = clock_ms() + SETTLE_MS;
-	for (size_t i = 0; i < count; i++) {
-		struct intake_ticket *ticket = tickets[i];
+	int64_t linger_us = intake->commit_us < LINGER_MAX_US ? intake->commit_us : LINGER_MAX_US;
+	batch->intake = intake;
+	batch->count = batch->event_count = batch->result_count = 0;
+	batch->deadline_ms = clock_ms() + SETTLE_MS;
+	batch->began_us = clock_us();
+	batch->until_us = batch->began_us + linger_us;
+}
+
+/* Take what waits; called with the lock held. */
+static void
+take(struct batch *batch)
+{
+	struct intake *intake = batch->intake;
+	while (intake->first != NULL && batch->count < BATCH_MAX) {
+		struct intake_ticket *ticket = intake->first;
+		intake->waiting--;
+		intake->first = ticket->next;
+		ticket->taken = true;
+		batch->tickets[batch->count++] = ticket;
+	}
+	if (intake->first == NULL)
+		intake->last = &intake->first;
+	batch->began_us = clock_us();
+}
+
+/* Give the store those from that one on. */
+static struct store_batch
+sort(struct batch *batch, size_t first)
+{
+	struct store_batch out = {
+		.events = batch->events + batch->event_count,
+		.settlements = batch->results + batch->result_count,
+	};
+	for (size_t i = first; i < batch->count; i++) {
+		struct intake_ticket *ticket = batch->tickets[i];
 		if (ticket->settled != NULL) {
-			out->results[out->result_count++] = *ticket->settled;
+			batch->results[batch->result_count++] = *ticket->settled;
+			out.settlement_count++;
 			continue;
 		}
-		out->events[out->event_count++] = &ticket->event;
-		if (ticket->deadline_ms < out->deadline_ms)
-			out->deadline_ms = ticket->deadline_ms;
+		batch->events[batch->event_count++] = &ticket->event;
+		out.event_count++;
+		if (ticket->deadline_ms < batch->deadline_ms)
+			batch->deadline_ms = ticket->deadline_ms;
 	}
+	return out;
+}
+
+/*
+ * Wait a little for company: those that were answered last, and those that came meanwhile, may all
+ * send again, and each commit has its price. It is over when half of those that are missing have come,
+ * which then are written while the others are on their way; at the latest after the time that the last commit took. Who
+ * sends alone is never waited with. Called with the lock held.
+ */
+static void
+await_company(const struct batch *batch)
+{
+	struct intake *intake = batch->intake;
+	const struct timespec until = { batch->until_us / 1000000,
+		batch->until_us % 1000000 * 1000 };
+	size_t wanted = intake->wanted < BATCH_MAX ? intake->wanted : BATCH_MAX;
+	if (wanted <= batch->count)
+		return;
+	size_t missing = wanted - batch->count;
+	intake->awaited = missing > COMPANY_FEW ? missing / 2 : missing;
+	int error = 0;
+	while (intake->waiting < intake->awaited && !intake->stopping && error == 0)
+		error = pthread_cond_timedwait(&intake->work, &intake->lock, &until);
+	intake->awaited = 1;
+}
+
+/* For store_write(). */
+static bool
+take_company(void *context, struct store_batch *out)
+{
+	struct batch *batch = context;
+	size_t before = batch->count;
+	pthread_mutex_lock(&batch->intake->lock);
+	await_company(batch);
+	take(batch);
+	pthread_mutex_unlock(&batch->intake->lock);
+	*out = sort(batch, before);
+	return batch->count > before;
 }
 
 static void
@@ -123,28 +201,27 @@ note_result(struct intake_ticket *ticket, enum store_result result, const char *
 
 /* One turn of the writing thread: all of it is one transaction. */
 static void
-write_all(struct intake *intake, struct intake_ticket *const *tickets, size_t count)
+write_all(struct batch *batch)
 {
-	struct batch batch;
+	struct intake *intake = batch->intake;
 	char reason[256];
 	unsigned queued = 0;
 
-	gather(tickets, count, &batch);
-	int64_t began = clock_us();
-	enum store_result put = store_write(intake->store, batch.events, batch.event_count,
-		batch.results, batch.result_count, batch.deadline_ms);
-	intake->commit_us = clock_us() - began;
+	const struct store_batch first = sort(batch, 0);
+	enum store_result put = store_write(
+		intake->store, &first, threaded ? take_company : NULL, batch, batch->deadline_ms);
+	intake->commit_us = clock_us() - batch->began_us;
 	snprintf(reason, sizeof reason, "%s", store_reason(intake->store));
 	enum store_result settled = put;
 	/* Results may wait longer than events. */
-	if (put == STORE_BUSY && batch.event_count > 0 && batch.result_count > 0)
-		settled = store_settle_all(intake->store, batch.results, batch.result_count);
+	if (put == STORE_BUSY && batch->event_count > 0 && batch->result_count > 0)
+		settled = store_settle_all(intake->store, batch->results, batch->result_count);
 
-	for (size_t i = 0, result = 0; i < count; i++) {
-		struct intake_ticket *ticket = tickets[i];
+	for (size_t i = 0, result = 0; i < batch->count; i++) {
+		struct intake_ticket *ticket = batch->tickets[i];
 		if (ticket->settled != NULL) {
 			note_result(ticket,
-				settled == STORE_OK ? batch.results[result].result : settled,
+				settled == STORE_OK ? batch->results[result].result : settled,
 				store_reason(intake->store));
 			result++;
 			continue;
@@ -157,43 +234,6 @@ write_all(struct intake *intake, struct intake_ticket *const *tickets, size_t co
 	}
 	if (queued > 0)
 		wake_worker(intake, queued);
-}
-
-/* Take what waits; called with the lock held. */
-static size_t
-take(struct intake *intake, struct intake_ticket *tickets[BATCH_MAX])
-{
-	size_t count = 0;
-	while (intake->first != NULL && count < BATCH_MAX) {
-		struct intake_ticket *ticket = intake->first;
-		intake->waiting--;
-		intake->first = ticket->next;
-		ticket->taken = true;
-		tickets[count++] = ticket;
-	}
-	if (intake->first == NULL)
-		intake->last = &intake->first;
-	return count;
-}
-
-/*
- * Wait for something to write, and then a little for company: those that were answered last, and those that
- * came meanwhile, may all send again, and each commit has its price. It is over as soon as
- * as many are there, at the latest after the time that the last commit took. Who sends alone is
- * never waited with. Called with the lock held.
- */
-static void
-await_work(struct intake *intake)
-{
-	while (intake->first == NULL && !intake->stopping)
-		pthread_cond_wait(&intake->work, &intake->lock);
-	int64_t until_us = clock_us() +
-			   (intake->commit_us < LINGER_MAX_US ? intake->commit_us : LINGER_MAX_US);
-	const struct timespec until = { until_us / 1000000, until_us % 1000000 * 1000 };
-	int error = 0;
-	while (intake->waiting < intake->wanted && intake->waiting < BATCH_MAX &&
-		!intake->stopping && error == 0)
-		error = pthread_cond_timedwait(&intake->work, &intake->lock, &until);
 }
 
 /* Copying the log into the database takes as long as hundreds of commits: here, while they go on. */
@@ -223,10 +263,10 @@ copier_main(void *argument)
 
 /* The tickets are done; called with the lock held. */
 static void
-finish(struct intake *intake, struct intake_ticket *const *tickets, size_t count)
+finish(struct intake *intake, const struct batch *batch)
 {
-	for (size_t i = count; i-- > 0;) {
-		struct intake_ticket *ticket = tickets[i];
+	for (size_t i = batch->count; i-- > 0;) {
+		struct intake_ticket *ticket = batch->tickets[i];
 		if (ticket->waiter != NULL) {
 			ticket->waiter->done = true;
 			pthread_cond_signal(&ticket->waiter->wake);
@@ -243,19 +283,22 @@ static void *
 writer_main(void *argument)
 {
 	struct intake *intake = argument;
-	struct intake_ticket *tickets[BATCH_MAX];
+	struct batch batch;
 
 	pthread_mutex_lock(&intake->lock);
 	for (;;) {
-		await_work(intake);
+		while (intake->first == NULL && !intake->stopping)
+			pthread_cond_wait(&intake->work, &intake->lock);
 		if (intake->first == NULL)
 			break;
-		size_t count = take(intake, tickets);
+		batch_init(&batch, intake);
+		await_company(&batch);
+		take(&batch);
 		pthread_mutex_unlock(&intake->lock);
-		write_all(intake, tickets, count);
+		write_all(&batch);
 		pthread_mutex_lock(&intake->lock);
-		finish(intake, tickets, count);
-		intake->wanted = (intake->waiting + count) * 7 / 8;
+		finish(intake, &batch);
+		intake->wanted = (intake->waiting + batch.count) * 7 / 8;
 		if (!intake->log_is_long && store_log_frames(intake->store) >= STORE_LOG_LONG) {
 			intake->log_is_long = true;
 			pthread_cond_signal(&intake->copy);
@@ -392,8 +435,7 @@ line_up(struct intake *intake, struct intake_ticket *ticket)
 	*intake->last = ticket;
 	intake->last = &ticket->next;
 	intake->waiting++;
-	if (intake->waiting == 1 || intake->waiting == intake->wanted ||
-		intake->waiting == BATCH_MAX)
+	if (intake->waiting == intake->awaited)
 		pthread_cond_signal(&intake->work);
 	if (intake->answerer_sleeps)
 		pthread_cond_signal(&intake->answer);
@@ -431,10 +473,14 @@ await(struct intake *intake, struct intake_ticket *ticket)
 static enum store_result
 write_ticket(struct intake *intake, struct intake_ticket *ticket)
 {
-	if (threaded)
+	if (threaded) {
 		await(intake, ticket);
-	else
-		write_all(intake, &ticket, 1);
+		return ticket->result;
+	}
+	struct batch batch;
+	batch_init(&batch, intake);
+	batch.tickets[batch.count++] = ticket;
+	write_all(&batch);
 	return ticket->result;
 }
 
@@ -482,6 +528,7 @@ intake_of(const char *database, const char *config, bool worker_auto)
 		if (!threaded)
 			store_leave_log(intake->store); /* five syncs in each request else */
 		intake->last = &intake->first;
+		intake->awaited = 1;
 		pthread_mutex_init(&intake->lock, NULL);
 		clock_cond_init(&intake->work);
 		clock_cond_init(&intake->answer);

@@ -222,10 +222,26 @@ struct store_settlement {
 enum store_result store_settle_all(
 	struct store *store, struct store_settlement *settlements, size_t count);
 
-/* store_settle_all() and then store_put(), in one transaction with one fsync(2): both, or nothing. */
-enum store_result store_write(struct store *store, struct store_event *const *events,
-	size_t event_count, struct store_settlement *settlements, size_t settlement_count,
-	int64_t deadline_ms);
+/* What is settled and put in one transaction; borrowed, and set as by store_settle_all() and store_put(). */
+struct store_batch {
+	struct store_settlement *settlements;
+	size_t settlement_count;
+	struct store_event *const *events;
+	size_t event_count;
+};
+
+/*
+ * Asked, while the transaction is open, for more that is to go into it; may wait for that, a moment, since
+ * nobody else can write meanwhile. false: there is no more, and the transaction ends.
+ */
+typedef bool store_more(void *context, struct store_batch *out);
+
+/*
+ * store_settle_all() and then store_put(), in one transaction with one fsync(2): all of it, or nothing. more (may
+ * be NULL) is asked until it says no, until something fails, or until another writer waits.
+ */
+enum store_result store_write(struct store *store, const struct store_batch *batch,
+	store_more *more, void *context, int64_t deadline_ms);
 
 /* Whose events are claimed; retries_first is for the first claim, and the next ones take turns. */
 struct store_lanes {

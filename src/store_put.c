@@ -196,27 +196,38 @@ put_one(struct store *store, struct store_event *event, int64_t now)
 	return add_event(store, event, endpoint, now);
 }
 
-enum store_result
-store_write(struct store *store, struct store_event *const *events, size_t event_count,
-	struct store_settlement *settlements, size_t settlement_count, int64_t deadline_ms)
+static void
+write_batch(struct store *store, const struct store_batch *batch)
 {
 	int64_t now = clock_wall_ms();
+	for (size_t i = 0; i < batch->settlement_count && sql_ok(store); i++)
+		lease_settle(store, &batch->settlements[i], now);
+	/* Nobody acknowledges what is not on disk, and nobody else writes now. */
+	int64_t expected = atomic_load(&store->expected);
+	if (batch->event_count > 0 && expected > store->clock.last_id && store->lost != NULL)
+		store->lost(store->lost_context, expected, store->clock.last_id);
+	for (size_t i = 0; i < batch->event_count && sql_ok(store); i++)
+		put_one(store, batch->events[i], now);
+}
+
+enum store_result
+store_write(struct store *store, const struct store_batch *batch, store_more *more, void *context,
+	int64_t deadline_ms)
+{
+	struct store_batch next = *batch;
 	enum store_result result = store_begin(store, deadline_ms);
 	if (result != STORE_OK)
 		return result;
-	for (size_t i = 0; i < settlement_count && sql_ok(store); i++)
-		lease_settle(store, &settlements[i], now);
-	/* Nobody acknowledges what is not on disk, and nobody else writes now. */
-	int64_t expected = atomic_load(&store->expected);
-	if (event_count > 0 && expected > store->clock.last_id && store->lost != NULL)
-		store->lost(store->lost_context, expected, store->clock.last_id);
-	for (size_t i = 0; i < event_count && sql_ok(store); i++)
-		put_one(store, events[i], now);
+	do
+		write_batch(store, &next);
+	while (more != NULL && sql_ok(store) && !turn_is_awaited(&store->turn) &&
+		more(context, &next));
 	return store_end(store);
 }
 
 enum store_result
 store_put(struct store *store, struct store_event *const *events, size_t count, int64_t deadline_ms)
 {
-	return store_write(store, events, count, NULL, 0, deadline_ms);
+	const struct store_batch batch = { .events = events, .event_count = count };
+	return store_write(store, &batch, NULL, NULL, deadline_ms);
 }

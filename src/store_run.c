@@ -283,7 +283,8 @@ store_claim(struct store *store, const struct store_lane *lanes, size_t count, b
 enum store_result
 store_settle_all(struct store *store, struct store_settlement *settlements, size_t count)
 {
-	return store_write(store, NULL, 0, settlements, count, clock_ms() + SETTLE_WAIT_MS);
+	const struct store_batch batch = { .settlements = settlements, .settlement_count = count };
+	return store_write(store, &batch, NULL, NULL, clock_ms() + SETTLE_WAIT_MS);
 }
 
 enum store_result

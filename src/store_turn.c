@@ -154,6 +154,13 @@ turn_give(struct turn *turn)
 }
 
 bool
+turn_is_awaited(const struct turn *turn)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+	return turn->taken && fcntl(turn->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool
 turn_take_copy(struct turn *turn, int64_t deadline_ms)
 {
 	return !lock_open(turn) || byte_take(turn->fd, 2, deadline_ms) != TURN_LATE;

@@ -22,6 +22,8 @@ void turn_close(struct turn *turn);
 
 /* deadline_ms: of CLOCK_MONOTONIC. false: not before it. */
 bool turn_take(struct turn *turn, int64_t deadline_ms);
+/* Does another one wait for it? false also where it was not taken. */
+bool turn_is_awaited(const struct turn *turn);
 /* Also where it was not taken. */
 void turn_give(struct turn *turn);
 

@@ -2039,6 +2039,7 @@ results_and_events_share_a_transaction(void **state)
 	struct store_event *const first[] = { &waited[0], &waited[1], &waited[2] };
 	struct store_event *const second[] = { &again, &fresh };
 	struct store_settlement settlements[4];
+	const struct store_batch batch = { settlements, 4, second, 2 };
 	(void)state;
 	waited[0] = event_of("orders", "a", STORE_RUNNING);
 	waited[1] = event_of("orders", "b", STORE_RUNNING);
@@ -2052,7 +2053,7 @@ results_and_events_share_a_transaction(void **state)
 	/* All or nothing. */
 	raw("CREATE TRIGGER boom BEFORE INSERT ON body WHEN NEW.event = 4"
 	    " BEGIN SELECT RAISE(ABORT, 'boom'); END");
-	assert_int_equal(store_write(store, second, 2, settlements, 4, deadline()), STORE_FAILED);
+	assert_int_equal(store_write(store, &batch, NULL, NULL, deadline()), STORE_FAILED);
 	for (int i = 1; i <= 3; i++)
 		assert_state(store, i, STORE_RUNNING);
 	raw("DROP TRIGGER boom");
@@ -2060,7 +2061,7 @@ results_and_events_share_a_transaction(void **state)
 
 	store = watched_store();
 	watch();
-	assert_ok(store, store_write(store, second, 2, settlements, 4, deadline()));
+	assert_ok(store, store_write(store, &batch, NULL, NULL, deadline()));
 	assert_int_equal(watched.commits, 1);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(settlements[i].result, i < 3 ? STORE_OK : STORE_NONE);
@@ -2078,6 +2079,86 @@ results_and_events_share_a_transaction(void **state)
 	assert_int_equal(settlements[1].result, STORE_NONE); /* the first attempt is over */
 	store_free(store);
 	assert_counts_are_exact();
+}
+
+/* What comes for a transaction that is open. */
+struct company {
+	struct store_event *const *events;
+	size_t count, given;
+	int turn; /* >= 0: by then another writer waits for its turn, with this descriptor */
+};
+
+static bool
+give_one(void *context, struct store_batch *out)
+{
+	struct flock queue = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	struct company *company = context;
+	if (company->given == company->count)
+		return false;
+	if (company->turn >= 0)
+		assert_int_equal(fcntl(company->turn, F_OFD_SETLK, &queue), 0);
+	*out = (struct store_batch){ .events = &company->events[company->given++],
+		.event_count = 1 };
+	return true;
+}
+
+static void
+an_open_transaction_takes_more(void **state)
+{
+	struct store *store = watched_store();
+	struct store_event a = event_of("orders", "a", STORE_QUEUED);
+	struct store_event b = event_of("orders", "b", STORE_QUEUED);
+	struct store_event again = event_of("orders", "a", STORE_QUEUED);
+	struct store_event *const events[] = { &a, &b, &again };
+	const struct store_batch first = { .events = events, .event_count = 1 };
+	struct company company = { &events[1], 2, 0, -1 };
+	(void)state;
+	/* All or nothing. */
+	raw("CREATE TRIGGER boom BEFORE INSERT ON body WHEN NEW.event = 2"
+	    " BEGIN SELECT RAISE(ABORT, 'boom'); END");
+	assert_int_equal(store_write(store, &first, give_one, &company, deadline()), STORE_FAILED);
+	assert_int_equal(company.given, 1); /* nothing more is asked for */
+	raw("DROP TRIGGER boom");
+	assert_int_equal(raw_number("SELECT count(*) FROM event"), 0);
+	store_free(store);
+
+	store = watched_store();
+	watch();
+	company.given = 0;
+	assert_ok(store, store_write(store, &first, give_one, &company, deadline()));
+	assert_int_equal(watched.commits, 1);
+	assert_int_equal(company.given, 2);
+	assert_int_equal(a.id, 1);
+	assert_int_equal(b.id, 2);
+	assert_int_equal(again.put, STORE_DUPLICATE);
+	assert_int_equal(again.id, 1);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+/* Who lingers does so at nobody's expense. */
+static void
+an_open_transaction_ends_when_another_writer_waits(void **state)
+{
+	struct store *store = store_new(database);
+	struct store_event a = event_of("orders", "a", STORE_QUEUED);
+	struct store_event b = event_of("orders", "b", STORE_QUEUED);
+	struct store_event c = event_of("orders", "c", STORE_QUEUED);
+	struct store_event *const events[] = { &a, &b, &c };
+	const struct store_batch first = { .events = events, .event_count = 1 };
+	struct company company = { &events[1], 2, 0, -1 };
+	char path[160];
+	(void)state;
+	put_new(store, "orders", "first");
+	snprintf(path, sizeof path, "%s-lock", database);
+	company.turn = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(company.turn >= 0);
+	assert_ok(store, store_write(store, &first, give_one, &company, deadline()));
+	assert_int_equal(company.given, 1);
+	assert_int_equal(b.put, STORE_ACCEPTED);
+	assert_int_equal(raw_number("SELECT count(*) FROM event"), 3);
+	close(company.turn);
+	store_free(store);
 }
 
 /*
@@ -2817,6 +2898,8 @@ main(void)
 		TEST(a_store_goes_on_after_it_was_disconnected),
 		TEST(a_claim_whose_commit_failed_is_given_back),
 		TEST(results_and_events_share_a_transaction),
+		TEST(an_open_transaction_takes_more),
+		TEST(an_open_transaction_ends_when_another_writer_waits),
 		TEST(what_a_killed_process_had_is_given_back),
 		TEST(where_the_process_cannot_be_asked_the_lease_decides),
 		TEST(damaged_numbers_of_an_endpoint_are_mended),
