@@ -65,7 +65,7 @@ void store_disconnect(struct store *store);
 void store_leave_log(struct store *store);
 
 /* From so many frames on (pages in the write-ahead log) it is time for a checkpoint. */
-#define STORE_LOG_LONG 2000
+#define STORE_LOG_LONG 4000
 
 /* Checkpoints are made by another connection, with store_checkpoint(): this one makes one after a commit only
  * when the log has become four times as long as usual. */

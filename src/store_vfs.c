@@ -1,4 +1,5 @@
-/* store_vfs.c - the frames of a commit gathered into one write (a VFS on top of the default one)
+/* store_vfs.c - the frames of a commit gathered into one write, and a copied log written in small portions
+ * (a VFS on top of the default one)
  *
  * SQLite writes a frame of the write-ahead log as its header (24 bytes) and its page, one pwrite(2)
  * each. Here frames that follow each other are held in memory, until the one that commits: its header
@@ -36,6 +37,7 @@
 #include "store_vfs.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +49,8 @@
 #define FRAME_HEADER 24
 #define HELD_MIN ((size_t)16 * 1024)
 #define HELD_MAX ((size_t)0x1ffff) /* the unix VFS takes no more in one write, seekAndWriteFd() */
+#define YIELD_STEP ((size_t)64 * 1024)
+#define SYNC_STEP ((size_t)1024 * 1024)
 #define CONTROL_SYNC_FAILED 0x686f6f6b /* of ours, "hook"; SQLite's have small numbers */
 #define WRITE_LOCK 0                   /* WAL_WRITE_LOCK, of the main file's shared memory */
 #define COPY_LOCK 1                    /* WAL_CKPT_LOCK */
@@ -59,6 +63,10 @@ struct file {
 	sqlite3_file *real;
 	bool sync_failed;
 	struct file *peer; /* of a database: its log, if that may be gathered; of that log: it */
+
+	/* Of a database. */
+	bool is_database;
+	size_t unsynced; /* bytes written since the last sync */
 
 	/* Of a log. */
 	bool gathers;        /* its connection has the write lock */
@@ -95,6 +103,31 @@ flush(struct file *file)
 	if (used > 0 && file->holder == getpid())
 		file->error = write_through(file, file->held, used, file->start);
 	return file->error;
+}
+
+static int
+sync_file(struct file *file, int flags)
+{
+	int result = file->real->pMethods->xSync(file->real, flags);
+	file->unsynced = 0;
+	file->sync_failed = file->sync_failed || result != SQLITE_OK;
+	return result;
+}
+
+/*
+ * A page of the database: mostly thousands of them follow each other, copied from the log, while others commit.
+ * They have the processor in between, and a sync of their log never waits behind more than a step of ours.
+ */
+static int
+write_page(struct file *file, const void *bytes, size_t count, sqlite3_int64 offset)
+{
+	int result = write_through(file, bytes, count, offset);
+	if (result != SQLITE_OK)
+		return result;
+	file->unsynced += count;
+	if (file->unsynced % YIELD_STEP == 0)
+		sched_yield();
+	return file->unsynced >= SYNC_STEP ? sync_file(file, SQLITE_SYNC_NORMAL) : SQLITE_OK;
 }
 
 /* The write lock was taken, or is about to be given up: what is held is of no transaction any more. */
@@ -144,6 +177,8 @@ file_write(sqlite3_file *base, const void *bytes, int amount, sqlite3_int64 offs
 {
 	struct file *file = file_of(base);
 	size_t count = (size_t)amount;
+	if (file->is_database)
+		return write_page(file, bytes, count, offset);
 	if (!file->gathers)
 		return write_through(file, bytes, count, offset);
 
@@ -204,11 +239,7 @@ static int
 file_sync(sqlite3_file *base, int flags)
 {
 	struct file *file = file_of(base);
-	if (flush(file) != SQLITE_OK)
-		return file->error;
-	int result = file->real->pMethods->xSync(file->real, flags);
-	file->sync_failed = file->sync_failed || result != SQLITE_OK;
-	return result;
+	return flush(file) == SQLITE_OK ? sync_file(file, flags) : file->error;
 }
 
 static int
@@ -362,7 +393,10 @@ open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int
 	if ((flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) == 0)
 		return below->xOpen(below, name, base, flags, flags_out);
 	struct file *file = file_of(base);
-	*file = (struct file){ .real = (sqlite3_file *)(file + 1) };
+	*file = (struct file){
+		.real = (sqlite3_file *)(file + 1),
+		.is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0,
+	};
 	file->real->pMethods = NULL;
 	int result = below->xOpen(below, name, file->real, flags, flags_out);
 	if (file->real->pMethods == NULL)

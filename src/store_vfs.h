@@ -1,10 +1,14 @@
-/* store_vfs.h - SQLite's files, with fewer writes to the write-ahead log
+/* store_vfs.h - SQLite's files, with fewer writes to the write-ahead log and gentle ones to the database
  *
  * A commit in WAL mode is two small writes for each page, 52 of them where one does. Through this VFS
  * the frames of a commit are gathered and written at once; all else goes to the default VFS
  * as it is. What is on disk when SQLite is told that a write or a sync succeeded and a transaction is
  * committed is the same as without it, for every setting of `synchronous`, and connections
  * with and without it may use one database at the same time.
+ *
+ * The log is copied into the database page by page, thousands of them, and a sync of the log waits behind all that is
+ * on its way to the disk. So the database is synced after each MiB that is written to it, and
+ * other threads have the processor in between.
  */
 #ifndef HOOKCGI_STORE_VFS_H
 #define HOOKCGI_STORE_VFS_H

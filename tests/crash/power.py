@@ -252,7 +252,7 @@ def by_fastcgi(lab):
 def by_large(lab):
     """As by_fastcgi, with the checkpoints where the program has them."""
     lab.serve()
-    lab.fastcgi_many([280000 + 9000 * (i % 7) for i in range(36)])
+    lab.fastcgi_many([280000 + 9000 * (i % 7) for i in range(72)])
     lab.serve_end()
 
 

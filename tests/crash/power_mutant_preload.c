@@ -25,7 +25,7 @@
 #include <sqlite3.h>
 
 #define NFS_MAGIC 0x6969
-#define SMALLER 50
+#define SMALLER 100
 
 #define NEXT(name)                                                               \
 	static __typeof__(name) *next;                                           \

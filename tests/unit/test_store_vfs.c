@@ -44,12 +44,15 @@ static char database[128];
 /* ---- The VFS below ---- */
 
 static const sqlite3_io_methods *unix_methods;
-static sqlite3_io_methods log_methods; /* those, with some of ours */
+static sqlite3_io_methods log_methods, database_methods; /* those, with some of ours */
 static struct {
 	unsigned writes, syncs;
 	unsigned writes_at_sync;        /* what the last sync found written */
 	unsigned fail_write, fail_sync; /* the number of the one that fails; 0: none */
 	int code, error;                /* with these */
+	/* Of the database. */
+	unsigned database_syncs, fail_database_sync;
+	int64_t database_written, written_at_database_sync, longest_step;
 } seen;
 
 static bool
@@ -82,6 +85,25 @@ log_sync(sqlite3_file *file, int flags)
 }
 
 static int
+database_write(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset)
+{
+	seen.database_written += count;
+	return unix_methods->xWrite(file, bytes, count, offset);
+}
+
+static int
+database_sync(sqlite3_file *file, int flags)
+{
+	int64_t step = seen.database_written - seen.written_at_database_sync;
+	seen.written_at_database_sync = seen.database_written;
+	if (step > seen.longest_step)
+		seen.longest_step = step;
+	if (fails(++seen.database_syncs, seen.fail_database_sync))
+		return SQLITE_IOERR_FSYNC;
+	return unix_methods->xSync(file, flags);
+}
+
+static int
 open_below(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
 {
 	sqlite3_vfs *real = sqlite3_vfs_find("unix");
@@ -93,6 +115,12 @@ open_below(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, in
 		log_methods.xWrite = log_write;
 		log_methods.xSync = log_sync;
 		file->pMethods = &log_methods;
+	} else if (result == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB) != 0) {
+		unix_methods = file->pMethods;
+		database_methods = *unix_methods;
+		database_methods.xWrite = database_write;
+		database_methods.xSync = database_sync;
+		file->pMethods = &database_methods;
 	}
 	return result;
 }
@@ -715,6 +743,35 @@ other_journals_and_vacuum_work(void **state)
 	}
 }
 
+/* ---- Copying the log ---- */
+
+static void
+a_log_is_copied_and_synced_in_steps(void **state)
+{
+	(void)state;
+	sqlite3 *db = create("FULL");
+	must(db, "PRAGMA wal_autocheckpoint = 0");
+	for (int i = 0; i < 5; i++)
+		must(db, ADD("300"));
+	memset(&seen, 0, sizeof seen);
+	must(db, "PRAGMA wal_checkpoint(PASSIVE)");
+	assert_true(seen.database_written > 5 * 1024 * 1024);
+	assert_in_range(seen.longest_step, 1, 1024 * 1024);
+	assert_int_equal(seen.written_at_database_sync, seen.database_written);
+	assert_true(is_whole(db));
+
+	/* One that fails is an error of the checkpoint, and none of what was committed is gone. */
+	must(db, ADD("300"));
+	must(db, ADD("300"));
+	seen.fail_database_sync = seen.database_syncs + 1;
+	seen.error = EIO;
+	assert_int_equal(run(db, "PRAGMA wal_checkpoint(PASSIVE)"), SQLITE_IOERR_FSYNC);
+	assert_true(store_vfs_sync_failed(db));
+	assert_int_equal(number(db, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+	assert_int_equal(number(db, ROWS), 7 * 300);
+	sqlite3_close(db);
+}
+
 /* ---- A database whose sync failed ---- */
 
 static char *
@@ -815,6 +872,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			the_name_is_registered_and_not_the_default, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_commit_is_one_write, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_log_is_copied_and_synced_in_steps, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_large_transaction_is_a_few_writes_and_its_memory_is_bounded, setup,
 			teardown),
