@@ -27,6 +27,16 @@ clock_ms(void)
 	return clock_us() / 1000;
 }
 
+/* Milliseconds of CLOCK_BOOTTIME: since the machine was started, also while it slept. */
+static inline int64_t
+clock_boot_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* Less, if a signal comes. */
 static inline void
 clock_sleep_us(int64_t us)

@@ -281,6 +281,13 @@ enum store_result store_settle_and_claim(struct store *store, struct store_settl
 enum store_result store_recover(
 	struct store *store, int64_t now_ms, int64_t longest_wait_ms, unsigned *count_out);
 
+/*
+ * The wall clock was set, by_ms ahead (back, when negative): retries that were put off by it, from first_ms to last_ms
+ * as it went before, are due as much later or earlier. *count_out: how many.
+ */
+enum store_result store_move_due(
+	struct store *store, int64_t first_ms, int64_t last_ms, int64_t by_ms, unsigned *count_out);
+
 /* ---- What is seen: the ledger ---- */
 
 struct store_filter {

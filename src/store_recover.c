@@ -195,3 +195,21 @@ store_recover(struct store *store, int64_t now, int64_t longest_wait_ms, unsigne
 	result = mend_due(store, now, now + longest_wait_ms);
 	return result == STORE_OK ? mend_counts(store) : result;
 }
+
+enum store_result
+store_move_due(
+	struct store *store, int64_t first_ms, int64_t last_ms, int64_t by_ms, unsigned *count_out)
+{
+	enum store_result result = store_begin(store, clock_ms() + WAIT_MS);
+	if (result != STORE_OK)
+		return result;
+	struct sqlite3_stmt *statement = sql_use(store, SQL_DUE_MOVE);
+	sql_bind_number(store, statement, 1, first_ms);
+	sql_bind_number(store, statement, 2, last_ms);
+	sql_bind_number(store, statement, 3, by_ms);
+	unsigned moved = sql_run(store, statement) ? (unsigned)sql_changes(store) : 0;
+	result = store_end(store);
+	if (result == STORE_OK)
+		*count_out = moved;
+	return result;
+}

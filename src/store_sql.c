@@ -212,6 +212,10 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_DUE_MEND] = "UPDATE event SET due = ?3 WHERE id IN (SELECT id FROM event"
 			 " INDEXED BY event_queued WHERE state = 0 AND endpoint = ?1 AND due > ?2"
 			 " LIMIT ?4)",
+	[SQL_DUE_MOVE] =
+		"UPDATE event SET due = due + ?3, changed = changed + ?3 WHERE id IN"
+		" (SELECT id FROM event INDEXED BY event_queued WHERE state = 0 AND due > 1"
+		" AND changed BETWEEN ?1 AND ?2)",
 	[SQL_COUNT_RUNNING] = "SELECT p.id, p.name, p.running, (SELECT count(*) FROM event INDEXED "
 			      "BY event_running"
 			      " WHERE state = 1 AND endpoint = p.id) FROM endpoint AS p",

@@ -28,6 +28,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -57,6 +58,7 @@
 #define CUT_MS (5 * 1000)     /* then for those that got TERM, and again for those that got KILL */
 #define LOOK_MS 1000          /* the longest sleep, and between looks at the file */
 #define COMPANY_US 300        /* that a result waits for others */
+#define CLOCK_SET_MS 1000     /* less is no more than a retry's chance, see backoff */
 #define WAIT_MIN_MS 5         /* so that no trouble with clocks becomes a busy loop */
 #define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
 #define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
@@ -120,6 +122,8 @@ struct supervisor {
 	int64_t next_due_ms; /* wall clock, of the last claim that found nothing; INT64_MAX: none */
 	int64_t worked_ms;   /* when an event was last claimed or settled */
 	int64_t looked_ms, recover_at_ms, prune_at_ms, orphans_at_ms;
+	int64_t booted_ms; /* wall clock, as it is set now, when the machine was started */
+	int64_t seen_ms;   /* wall clock, when that was last looked at */
 	int64_t complained_ms;
 };
 
@@ -881,6 +885,33 @@ bury_orphans(struct supervisor *supervisor)
 	free(orphan.endpoint);
 }
 
+/*
+ * Somebody sets the wall clock: the waits of retries go on as they were. What was put off before the machine was
+ * started was so by another clock, and stays.
+ */
+static void
+heed_clock(struct supervisor *supervisor)
+{
+	int64_t now = clock_wall_ms(), booted_ms = now - clock_boot_ms();
+	int64_t by_ms = booted_ms - supervisor->booted_ms;
+	unsigned moved = 0;
+	if (by_ms <= -CLOCK_SET_MS || by_ms >= CLOCK_SET_MS) {
+		enum store_result result = store_move_due(supervisor->store, supervisor->booted_ms,
+			supervisor->seen_ms, by_ms, &moved);
+		if (result != STORE_OK && result != STORE_NONE) {
+			complain(&supervisor->complained_ms, supervisor->store,
+				"the clock was set, and retries cannot be put off by as much yet");
+			return;
+		}
+		log_message(LOG_LEVEL_WARNING, "worker",
+			"the clock was set %s by %" PRId64 " s: %u retries keep their waits",
+			by_ms < 0 ? "back" : "ahead", (by_ms < 0 ? -by_ms : by_ms) / 1000, moved);
+		supervisor->booted_ms = booted_ms;
+		supervisor->claim_at_ms = 0;
+	}
+	supervisor->seen_ms = now;
+}
+
 static void
 keep_house(struct supervisor *supervisor)
 {
@@ -1012,6 +1043,7 @@ supervise(struct supervisor *supervisor)
 		if (supervisor->moved)
 			return;
 		start_runners(supervisor);
+		heed_clock(supervisor);
 		/* First, since what dead runners had done is not lost. */
 		exchange(supervisor);
 		keep_house(supervisor);
@@ -1094,6 +1126,8 @@ reset(struct supervisor *supervisor)
 	supervisor->next_due_ms = INT64_MAX;
 	supervisor->worked_ms = supervisor->looked_ms = now;
 	supervisor->recover_at_ms = 0;
+	supervisor->seen_ms = clock_wall_ms();
+	supervisor->booted_ms = supervisor->seen_ms - clock_boot_ms();
 	supervisor->prune_at_ms = now + (supervisor->options->once ? 0 : PRUNE_MS / 10);
 	supervisor->orphans_at_ms = now + (supervisor->options->once ? 0 : ORPHAN_MS);
 }

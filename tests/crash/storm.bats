@@ -36,6 +36,10 @@ scenario() {
 	scenario clocks
 }
 
+@test "retries wait as long as they were to when somebody sets the clock" {
+	scenario clock_set
+}
+
 @test "poison holds up nobody, and what is due at once does not run at once" {
 	scenario poison
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """storm.py - kill, crowd and starve the real program, and then account for every event
 
-    storm.py storm|same|workers|clocks|poison|limit|scarce
+    storm.py storm|same|workers|clocks|clock_set|poison|limit|scarce
 
 Each scenario has a folder with a configuration, a store and one handler. FastCGI processes
 get listening sockets of ours, as from a web server, so a request to one that was killed waits
@@ -24,6 +24,7 @@ missing is said. TORTURE=1 makes everything longer; STORM_SECONDS is how long th
 import collections
 import ctypes
 import dataclasses
+import datetime
 import hashlib
 import hmac
 import json
@@ -1205,6 +1206,48 @@ def scenario_clocks(children):
                 f"{len(events)} events, {again} delivered again and known, "
                 f"{sum(map(len, account.attempts.values()))} attempts, {lost} of them lost with a "
                 "worker; 0 events lost or forgotten")
+
+
+def scenario_clock_set(children):
+    """Somebody sets the clock while retries wait: they wait as long as without it."""
+    must(os.path.exists(os.path.join(CRASH_BUILD, "clock_preload.so")),
+         f"{CRASH_BUILD}/clock_preload.so is missing")
+    hour_s = 3600
+    with Lab(children, {
+        "far": 'backoff = "3h" retries = 3',
+        "near": 'backoff = "8s" retries = 3',
+    }, top='worker = "off"\nrunners = 4') as lab:
+        clock = Clock(lab.path("clock"))
+        lab.keep_server(clock.environment)
+        lab.keep_worker(clock.environment)
+        events = [Event("far", f"far-{i}", "late") for i in range(20)]
+        events += [Event("near", f"near-{i}", "late") for i in range(5)]
+        for event in events:
+            must(lab.post(event).word == "accepted", f"{event.name} is not new")
+
+        def dues(endpoint):
+            """When its retries are due, in seconds of the clock as it is set."""
+            status, text = lab.command("list", "--endpoint", endpoint, "--state=queued", "--json",
+                                       "--limit=1000", environment=clock.environment)
+            must(status == 0, f"list: {text}")
+            rows = [json.loads(line) for line in text.splitlines()]
+            return {row["id"]: datetime.datetime.fromisoformat(row["due_at"]).timestamp()
+                    for row in rows if row["attempts"] == 1}
+
+        wait_until(lambda: len(dues("far")) == 20 and len(dues("near")) == 5, "all have failed once")
+        before, moved = dues("far"), 0
+        # Back by so much that the near ones would wait for an hour, ahead by so little that the far
+        # ones do not come, and to where it was.
+        for offset_s in (-hour_s, hour_s // 2, 0):
+            clock.set(offset_s)
+            wait_until(lambda: all(abs(due - before[one] - offset_s) < 2  # pylint: disable=W0640
+                                   for one, due in dues("far").items()),
+                       f"retries are due {offset_s} s later by a clock that is ahead by that")
+            moved += 20
+            must(len(dues("far")) == 20, "a clock that is set makes no retry come early")
+            if offset_s < 0:
+                wait_until(lambda: not dues("near"), "what is due runs, also by a clock set back")
+        return f"{moved} retries kept their waits when the clock was set"
 
 
 def most_at_once(lines):

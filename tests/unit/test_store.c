@@ -2271,6 +2271,41 @@ where_the_process_cannot_be_asked_the_lease_decides(void **state)
 }
 
 static void
+when_the_clock_was_set_waits_go_on(void **state)
+{
+	struct store *store = store_new(database);
+	struct store_job job;
+	unsigned count = 99;
+	int64_t now = clock_wall_ms(), day_ms = DAY_MS;
+	(void)state;
+	store_job_init(&job);
+	for (int i = 0; i < 4; i++)
+		put_new(store, "orders", (char[]){ (char)('a' + i), '\0' });
+	/* Put off now; put off before the machine was started; at once; new. */
+	for (int64_t id = 1; id <= 3; id++) {
+		assert_int_equal(claim(store, &job), id);
+		assert_ok(store,
+			settle(store, id, 1, STORE_QUEUED, id == 3 ? 0 : now + HOUR_MS, "later"));
+	}
+	raw("UPDATE event SET changed = 1000 WHERE id = 2");
+	assert_ok(store, store_move_due(store, now - day_ms, now + day_ms, -2 * HOUR_MS, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 1"), now - HOUR_MS);
+	assert_in_range(raw_number("SELECT changed FROM event WHERE id = 1"), now - 2 * HOUR_MS,
+		now - HOUR_MS);
+	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 2"), now + HOUR_MS);
+	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 3"), 1);
+	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 4"), 0);
+	/* And ahead again: it is known as one that was put off by this clock. */
+	assert_ok(store, store_move_due(store, now - day_ms, now, 2 * HOUR_MS, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 1"), now + HOUR_MS);
+	store_job_free(&job);
+	store_free(store);
+	assert_counts_are_exact();
+}
+
+static void
 recover_and_say(struct store *store, const char *part)
 {
 	unsigned count = 99;
@@ -2902,6 +2937,7 @@ main(void)
 		TEST(an_open_transaction_ends_when_another_writer_waits),
 		TEST(what_a_killed_process_had_is_given_back),
 		TEST(where_the_process_cannot_be_asked_the_lease_decides),
+		TEST(when_the_clock_was_set_waits_go_on),
 		TEST(damaged_numbers_of_an_endpoint_are_mended),
 		TEST(counting_takes_no_lock),
 		TEST(a_clock_that_is_set_back_delays_no_retry),
