@@ -979,6 +979,8 @@ a_log_that_is_left_is_found_by_the_next_one(void **state)
 }
 
 /* Put so much that the log has that many frames more. */
+#define FILL_MAX 5000 /* 300 MB in all */
+
 static void
 fill_log(struct store *store, unsigned frames)
 {
@@ -987,6 +989,7 @@ fill_log(struct store *store, unsigned frames)
 	char key[16];
 	unsigned before = store_log_frames(store);
 	while (store_log_frames(store) < before + frames) {
+		assert_true(number < FILL_MAX); /* the log begins anew where it should not */
 		snprintf(key, sizeof key, "f%u", number++);
 		struct store_event event = event_of("orders", key, STORE_QUEUED);
 		event.body = (struct slice){ body, sizeof body };
