@@ -826,7 +826,7 @@ pool_open(struct pool *pool)
 	pthread_mutex_init(&pool->lock, NULL);
 	clock_cond_init(&pool->ended);
 	pthread_cond_init(&pool->returned, NULL);
-	pool->working_max = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
+	pool->working_max = thread_processors();
 	pool->workers = xcalloc(pool->limits->threads, sizeof pool->workers[0]);
 	pool->connections = xcalloc(pool->limits->threads, sizeof pool->connections[0]);
 	for (unsigned i = pool->limits->threads; i-- > 0;) {

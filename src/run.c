@@ -47,6 +47,7 @@
 
 #include "alloc.h"
 #include "clock.h"
+#include "descriptor.h"
 
 #define CHUNK_SIZE 65536                /* read at once: what a pipe holds by default */
 #define DRAIN_MAX (1024 * 1024)         /* the largest pipe that an ordinary user can make */
@@ -88,14 +89,6 @@ struct launch {
 	volatile enum launch_step step; /* written by the child into our memory */
 	volatile int error;
 };
-
-static void
-descriptor_close(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 /* Where there is no close_range (before Linux 5.9). Neither malloc nor stdio:
  * the child of a vfork runs this. */

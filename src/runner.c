@@ -21,13 +21,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/param.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "alloc.h"
 #include "clock.h"
+#include "descriptor.h"
 #include "handover.h"
 #include "job.h"
 #include "log.h"
@@ -74,14 +74,6 @@ static struct {
 };
 
 static const struct timeval stall = { .tv_sec = STALL_MAX_S };
-
-static void
-descriptor_close(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 static void
 refuse(struct run_result *result, const char *reason)
@@ -323,7 +315,7 @@ collector_start(void)
 	pool.epoll = epoll_create1(EPOLL_CLOEXEC);
 	pool.attention = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pool.stopping = pool.sleeps = false;
-	pool.crowd = 2 * (size_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
+	pool.crowd = 2 * thread_processors();
 	pool.collects =
 		pool.epoll >= 0 && pool.attention >= 0 &&
 		epoll_ctl(pool.epoll, EPOLL_CTL_ADD, pool.attention, &event) == 0 &&

@@ -24,6 +24,7 @@
 
 #include "alloc.h"
 #include "clock.h"
+#include "descriptor.h"
 
 #define LATE_AGAIN_MS 50 /* between two signals to one who waits too long */
 
@@ -126,9 +127,7 @@ turn_init(struct turn *turn, const char *database)
 void
 turn_close(struct turn *turn)
 {
-	if (turn->fd >= 0)
-		close(turn->fd);
-	turn->fd = -1;
+	descriptor_close(&turn->fd);
 }
 
 bool

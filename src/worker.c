@@ -35,7 +35,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/param.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,12 +42,14 @@
 #include "alloc.h"
 #include "clock.h"
 #include "config.h"
+#include "descriptor.h"
 #include "errand.h"
 #include "log.h"
 #include "run.h"
 #include "store.h"
 #include "store_owner.h"
 #include "tally.h"
+#include "thread.h"
 #include "wake.h"
 #include "worker_runner.h"
 
@@ -175,14 +176,6 @@ supervisor_signals(void)
 /*
  * Its runners
  */
-
-static void
-descriptor_close(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 static void
 pause_slot(struct slot *slot, int64_t lived_ms)
@@ -1234,7 +1227,7 @@ worker_run(const struct worker_options *options)
 		.options = options,
 		.lock = -1,
 		.wake = -1,
-		.crowd = 2 * (nfds_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1),
+		.crowd = 2 * thread_processors(),
 	};
 	prctl(PR_SET_NAME, "hookcgi-worker");
 	supervisor.config = first_config(options->config);

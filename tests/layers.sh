@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-order="alloc clock thread buf text normal gzip log
+order="alloc clock descriptor thread buf text normal gzip log
 crypto leaf json jwt jwk form multipart
 message saved canonical template provider_builtin provider provider_compiler provider_scheme
 provider_handshake provider_subscription provider_signed provider_compile safety settings config config_loader config_secret config_load
