@@ -226,6 +226,17 @@ add_count(void *context, const struct store_count *count)
 	return true;
 }
 
+/* The file of the turns, as another process has it open. */
+static int
+open_turns(void)
+{
+	char path[160];
+	snprintf(path, sizeof path, "%s-lock", database);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
 /* Through SQLite itself. */
 static void
 raw(const char *sql)
@@ -1034,12 +1045,9 @@ one_copies_the_log_at_a_time(void **state)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 1 };
 	struct store *store = store_new(database), *copier = store_new(database);
-	char path[160];
 	(void)state;
 	put_new(store, "orders", "first");
-	snprintf(path, sizeof path, "%s-lock", database);
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
+	int fd = open_turns();
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
 	/* Somebody is at it: no failure, and nobody waits for him. */
 	fill_log(store, STORE_LOG_LONG + 100);
@@ -1516,9 +1524,7 @@ a_turn_is_waited_for_until_the_deadline(void **state)
 	char path[160];
 	(void)state;
 	put_new(store, "orders", "a");
-	snprintf(path, sizeof path, "%s-lock", database);
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
+	int fd = open_turns();
 	/* As in a server whose threads take no signals. */
 	sigfillset(&all);
 	assert_int_equal(sigprocmask(SIG_SETMASK, &all, &before), 0);
@@ -1539,6 +1545,7 @@ a_turn_is_waited_for_until_the_deadline(void **state)
 	close(fd);
 	assert_int_equal(put(store, &event), STORE_ACCEPTED);
 	/* Without the lock file it goes on too. */
+	snprintf(path, sizeof path, "%s-lock", database);
 	store_free(store);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
@@ -2150,12 +2157,9 @@ an_open_transaction_ends_when_another_writer_waits(void **state)
 	struct store_event *const events[] = { &a, &b, &c };
 	const struct store_batch first = { .events = events, .event_count = 1 };
 	struct company company = { &events[1], 2, 0, -1 };
-	char path[160];
 	(void)state;
 	put_new(store, "orders", "first");
-	snprintf(path, sizeof path, "%s-lock", database);
-	company.turn = open(path, O_RDWR | O_CLOEXEC);
-	assert_true(company.turn >= 0);
+	company.turn = open_turns();
 	assert_ok(store, store_write(store, &first, give_one, &company, deadline()));
 	assert_int_equal(company.given, 1);
 	assert_int_equal(b.put, STORE_ACCEPTED);
