@@ -28,7 +28,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -48,28 +47,21 @@
 #include "run.h"
 #include "store.h"
 #include "store_owner.h"
-#include "tally.h"
 #include "thread.h"
 #include "wake.h"
+#include "worker_house.h"
 #include "worker_runner.h"
 
 #define RUNNERS_MAX 64
 
-#define STOP_MS (30 * 1000)   /* how long a stop waits for handlers */
-#define CUT_MS (5 * 1000)     /* then for those that got TERM, and again for those that got KILL */
-#define LOOK_MS 1000          /* the longest sleep, and between looks at the file */
-#define COMPANY_US 300        /* that a result waits for others */
-#define CLOCK_SET_MS 1000     /* less is no more than a retry's chance, see backoff */
-#define WAIT_MIN_MS 5         /* so that no trouble with clocks becomes a busy loop */
-#define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
-#define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
-#define PRUNE_REST_MS 10      /* between two of its steps, at least; and as long as one took */
-#define ORPHAN_MS (60 * 1000) /* an endpoint may come back within that time */
-#define ORPHAN_STEP 100       /* events that one step makes dead */
-#define COMPLAINT_MS (60 * 1000) /* between two lines about the same trouble */
-#define RETRY_MS 1000            /* the store said no: again after this */
-#define ONCE_TRIES 10            /* so often, when somebody waits for the end */
-#define ONCE_ROUNDS 3            /* looks for what came while the runners ended */
+#define STOP_MS (30 * 1000) /* how long a stop waits for handlers */
+#define CUT_MS (5 * 1000)   /* then for those that got TERM, and again for those that got KILL */
+#define LOOK_MS 1000        /* the longest sleep, and between looks at the file */
+#define COMPANY_US 300      /* that a result waits for others */
+#define WAIT_MIN_MS 5       /* so that no trouble with clocks becomes a busy loop */
+#define RETRY_MS 1000       /* the store said no: again after this */
+#define ONCE_TRIES 10       /* so often, when somebody waits for the end */
+#define ONCE_ROUNDS 3       /* looks for what came while the runners ended */
 #define LEASE_SLACK_MS (60 * 1000)
 #define CRASH_PAUSE_MS 250             /* before a runner that died is started again; doubled */
 #define CRASH_PAUSE_MAX_MS (60 * 1000) /* up to here; one that lived so long has not just crashed */
@@ -102,8 +94,8 @@ struct supervisor {
 	struct config *config;  /* in force */
 	struct config *refused; /* the newest load, when it was not usable; else NULL */
 	struct store *store;    /* not connected in a fork */
-	struct tally *tally;    /* NULL: none yet; whoever takes events makes it */
-	nfds_t crowd;           /* more handlers than that have the processors busy */
+	struct worker_house house;
+	nfds_t crowd; /* more handlers than that have the processors busy */
 	struct owner self;
 	struct store_lane *lanes; /* of the configuration in force */
 	size_t lane_count;
@@ -114,7 +106,6 @@ struct supervisor {
 	unsigned runners;    /* slots in use */
 	bool ending;         /* nobody gets an event any more */
 	bool all_done;       /* once: nothing is due */
-	bool prunes;         /* a round of retention is not at its end */
 	bool moved;          /* the new configuration names another store, or none */
 	bool store_failed;   /* once: it was tried often enough */
 	unsigned tries;      /* since the store last did what it should */
@@ -122,22 +113,8 @@ struct supervisor {
 	int64_t claim_at_ms; /* who has nothing to do is given something then, or with a byte */
 	int64_t next_due_ms; /* wall clock, of the last claim that found nothing; INT64_MAX: none */
 	int64_t worked_ms;   /* when an event was last claimed or settled */
-	int64_t looked_ms, recover_at_ms, prune_at_ms, orphans_at_ms;
-	int64_t booted_ms; /* wall clock, as it is set now, when the machine was started */
-	int64_t seen_ms;   /* wall clock, when that was last looked at */
-	int64_t complained_ms;
+	int64_t looked_ms;
 };
-
-/* Say once a minute that the store does not do what it should. */
-static void
-complain(int64_t *complained_ms, const struct store *store, const char *what)
-{
-	int64_t now = clock_ms();
-	if (*complained_ms != 0 && now - *complained_ms < COMPLAINT_MS)
-		return;
-	*complained_ms = now;
-	log_message(LOG_LEVEL_ERROR, "worker", "%s: %s", what, store_reason(store));
-}
 
 /*
  * Signals
@@ -196,7 +173,7 @@ become_runner(struct supervisor *supervisor, int socket)
 	descriptor_close(&supervisor->wake);
 	for (unsigned i = 0; i < RUNNERS_MAX; i++)
 		descriptor_close(&supervisor->slots[i].socket);
-	worker_runner_main(supervisor->config, supervisor->tally, socket);
+	worker_runner_main(supervisor->config, supervisor->house.tally, socket);
 }
 
 static bool
@@ -273,7 +250,7 @@ note_end(struct supervisor *supervisor, struct slot *slot, int status)
 	descriptor_close(&slot->socket);
 	slot->pid = 0;
 	if (slot->event != 0 && !slot->has_result)
-		supervisor->recover_at_ms = 0; /* now */
+		worker_house_recover_now(&supervisor->house);
 	if (!slot->has_result)
 		slot->event = 0;
 	if (code == WORKER_RUNNER_DONE || code == WORKER_RUNNER_AGAIN) {
@@ -484,7 +461,7 @@ gather_claims(struct supervisor *supervisor, struct exchange *exchange)
 	int64_t now = clock_ms();
 	bool is_time = now >= supervisor->claim_at_ms || exchange->settlement_count > 0;
 	bool failed = supervisor->retry_at_ms != 0 && exchange->settlement_count > 0;
-	if (supervisor->ending || now >= supervisor->recover_at_ms || !is_time || failed)
+	if (supervisor->ending || worker_house_recovers(&supervisor->house) || !is_time || failed)
 		return;
 	for (unsigned i = 0; i < supervisor->runners; i++) {
 		struct slot *slot = &supervisor->slots[i];
@@ -534,9 +511,9 @@ note_failure(struct supervisor *supervisor, const struct exchange *exchange)
 	bool last = (supervisor->options->once && ++supervisor->tries >= ONCE_TRIES);
 	bool stop = told_to_stop && supervisor->ending;
 	supervisor->retry_at_ms = clock_ms() + RETRY_MS;
-	complain(&supervisor->complained_ms, supervisor->store,
-		exchange->settlement_count > 0 ? "an attempt cannot be recorded"
-					       : "no event can be claimed");
+	worker_house_complain(&supervisor->house, exchange->settlement_count > 0
+							  ? "an attempt cannot be recorded"
+							  : "no event can be claimed");
 	if (!last && !stop)
 		return;
 	for (size_t i = 0; i < exchange->settlement_count; i++) {
@@ -623,8 +600,9 @@ next_turn_ms(const struct supervisor *supervisor)
 		exchange_ms = supervisor->claim_at_ms;
 	if (exchange_ms < supervisor->retry_at_ms)
 		exchange_ms = supervisor->retry_at_ms;
-	if (supervisor->prunes && !supervisor->ending && supervisor->prune_at_ms < at_ms)
-		at_ms = supervisor->prune_at_ms;
+	int64_t house_ms = worker_house_next_ms(&supervisor->house);
+	if (!supervisor->ending && house_ms < at_ms)
+		at_ms = house_ms;
 	return exchange_ms < at_ms ? exchange_ms : at_ms;
 }
 
@@ -749,175 +727,6 @@ end_runners(struct supervisor *supervisor)
 }
 
 /*
- * The housework
- */
-
-/* A worker makes no tally: what takes events does, and may come later. */
-static void
-find_tally(struct supervisor *supervisor)
-{
-	char reason[256];
-	if (supervisor->tally == NULL)
-		supervisor->tally = tally_find(supervisor->config->store, reason);
-}
-
-/* Is anything missing that was acknowledged? */
-static void
-look_for_loss(struct supervisor *supervisor)
-{
-	int64_t stored;
-	find_tally(supervisor);
-	int64_t acknowledged = tally_acknowledged(supervisor->tally); /* first, see tally.h */
-	if (store_last_id(supervisor->store, &stored) == STORE_OK)
-		tally_lose(supervisor->tally, supervisor->config->store, acknowledged, stored);
-}
-
-static void
-recover(struct supervisor *supervisor)
-{
-	unsigned count = 0;
-	supervisor->recover_at_ms = clock_ms() + RECOVER_MS;
-	supervisor->claim_at_ms = 0;
-	look_for_loss(supervisor);
-	if (store_recover(supervisor->store, clock_wall_ms(), WORKER_LONGEST_WAIT_MS, &count) !=
-		STORE_OK) {
-		complain(&supervisor->complained_ms, supervisor->store,
-			"what ended processes had claimed cannot be given back yet");
-		return;
-	}
-	if (store_reason(supervisor->store)[0] != '\0')
-		log_message(LOG_LEVEL_WARNING, "worker", "%s", store_reason(supervisor->store));
-	if (count > 0)
-		log_message(LOG_LEVEL_WARNING, "worker",
-			"%u events of processes that ended before them are queued again", count);
-}
-
-static void
-prune(struct supervisor *supervisor)
-{
-	const struct config *config = supervisor->config;
-	struct store_retention retention = { config->keep_ms, config->keep_body_ms,
-		STORE_KEEP_KEY_MS };
-	const struct store_step step = STORE_PRUNE_STEP;
-	unsigned removed = 0;
-	bool more = false;
-	int64_t began = clock_ms();
-	enum store_result result =
-		store_prune(supervisor->store, &retention, clock_wall_ms(), &step, &removed, &more);
-	if (result != STORE_OK && result != STORE_NONE)
-		complain(&supervisor->complained_ms, supervisor->store,
-			"old events cannot be removed");
-	supervisor->prunes = result == STORE_OK && more;
-	int64_t now = clock_ms();
-	int64_t rest_ms = now - began > PRUNE_REST_MS ? now - began : PRUNE_REST_MS;
-	supervisor->prune_at_ms = now + (supervisor->prunes ? rest_ms : PRUNE_MS);
-}
-
-/* The first endpoint that has queued events and stands in the configuration no more. */
-struct orphan {
-	const struct config *config;
-	char *endpoint;
-};
-
-static bool
-find_orphan(void *context, const struct store_count *count)
-{
-	struct orphan *orphan = context;
-	if (count->events[STORE_QUEUED] == 0 ||
-		config_find(orphan->config, slice_of(count->endpoint)) != NULL)
-		return true;
-	orphan->endpoint = xstrdup(count->endpoint);
-	return false;
-}
-
-/* Make one of its events dead. false: there is none due, or the store says no. */
-static bool
-bury_orphan(struct supervisor *supervisor, const char *endpoint)
-{
-	struct store_lane lane = { endpoint, 1, LEASE_SLACK_MS };
-	struct store_attempt attempt = { .end = "not started", .reason = worker_no_endpoint };
-	struct store_job job;
-	int64_t next_due_ms;
-	store_job_init(&job);
-	bool buried = store_claim(supervisor->store, &lane, 1, false, clock_wall_ms(), &job,
-			      &next_due_ms) == STORE_OK;
-	if (buried) {
-		attempt.number = job.attempt;
-		attempt.started_ms = clock_wall_ms();
-		buried = store_settle(supervisor->store, job.id, &attempt, STORE_DEAD, 0,
-				 worker_no_endpoint) == STORE_OK;
-	}
-	store_job_free(&job);
-	return buried;
-}
-
-/*
- * Events of an endpoint that was taken out are in no lane, so no runner would ever see them. Not at
- * once: a file may be put right again within the minute.
- */
-static void
-bury_orphans(struct supervisor *supervisor)
-{
-	struct orphan orphan = { supervisor->config, NULL };
-	unsigned count = 0;
-	supervisor->orphans_at_ms = clock_ms() + ORPHAN_MS;
-	if (store_stats(supervisor->store, find_orphan, &orphan) != STORE_OK ||
-		orphan.endpoint == NULL) {
-		free(orphan.endpoint);
-		return;
-	}
-	while (count < ORPHAN_STEP && bury_orphan(supervisor, orphan.endpoint))
-		count++;
-	if (count > 0) {
-		log_message(LOG_LEVEL_WARNING, "worker",
-			"endpoint %s is not in the configuration any more: %u of its events are "
-			"dead; put it back and replay them",
-			orphan.endpoint, count);
-		supervisor->orphans_at_ms = clock_ms() + LOOK_MS;
-	}
-	free(orphan.endpoint);
-}
-
-/*
- * Somebody sets the wall clock: the waits of retries go on as they were. What was put off before the machine was
- * started was so by another clock, and stays.
- */
-static void
-heed_clock(struct supervisor *supervisor)
-{
-	int64_t now = clock_wall_ms(), booted_ms = now - clock_boot_ms();
-	int64_t by_ms = booted_ms - supervisor->booted_ms;
-	unsigned moved = 0;
-	if (by_ms <= -CLOCK_SET_MS || by_ms >= CLOCK_SET_MS) {
-		enum store_result result = store_move_due(supervisor->store, supervisor->booted_ms,
-			supervisor->seen_ms, by_ms, &moved);
-		if (result != STORE_OK && result != STORE_NONE) {
-			complain(&supervisor->complained_ms, supervisor->store,
-				"the clock was set, and retries cannot be put off by as much yet");
-			return;
-		}
-		log_message(LOG_LEVEL_WARNING, "worker",
-			"the clock was set %s by %" PRId64 " s: %u retries keep their waits",
-			by_ms < 0 ? "back" : "ahead", (by_ms < 0 ? -by_ms : by_ms) / 1000, moved);
-		supervisor->booted_ms = booted_ms;
-		supervisor->claim_at_ms = 0;
-	}
-	supervisor->seen_ms = now;
-}
-
-static void
-keep_house(struct supervisor *supervisor)
-{
-	int64_t now = clock_ms();
-	if (now >= supervisor->recover_at_ms)
-		recover(supervisor);
-	if (now >= supervisor->prune_at_ms)
-		prune(supervisor);
-	if (now >= supervisor->orphans_at_ms)
-		bury_orphans(supervisor);
-}
-
-/*
  * The configuration
  */
 
@@ -972,7 +781,7 @@ adopt(struct supervisor *supervisor, struct config *fresh)
 	log_message(LOG_LEVEL_INFO, "config", "%s is in force", fresh->path);
 	supervisor->config = fresh;
 	supervisor->runners = wanted_runners(supervisor->options, fresh);
-	supervisor->orphans_at_ms = clock_ms() + ORPHAN_MS;
+	worker_house_adopt(&supervisor->house, fresh);
 	config_free(old);
 	apply_log(fresh);
 	make_lanes(supervisor);
@@ -1036,12 +845,14 @@ supervise(struct supervisor *supervisor)
 		if (supervisor->moved)
 			return;
 		start_runners(supervisor);
-		heed_clock(supervisor);
+		if (worker_house_heed_clock(&supervisor->house))
+			supervisor->claim_at_ms = 0;
 		/* First, since what dead runners had done is not lost. */
 		exchange(supervisor);
-		keep_house(supervisor);
-		if ((supervisor->all_done && !supervisor->prunes) || supervisor->store_failed ||
-			is_idle(supervisor))
+		if (worker_house_keep(&supervisor->house))
+			supervisor->claim_at_ms = 0;
+		if ((supervisor->all_done && !supervisor->house.prunes) ||
+			supervisor->store_failed || is_idle(supervisor))
 			return;
 		wait_until(supervisor, next_turn_ms(supervisor));
 	}
@@ -1078,10 +889,9 @@ static int
 take_store(struct supervisor *supervisor)
 {
 	const char *database = supervisor->config->store;
-	find_tally(supervisor);
 	struct store *store = store_new(database);
 	supervisor->store = store;
-	store_expect(store, tally_acknowledged(supervisor->tally));
+	worker_house_open(&supervisor->house, supervisor->config, store);
 	switch (store_ready(store)) {
 	case STORE_OK:
 	case STORE_NONE:
@@ -1113,16 +923,12 @@ reset(struct supervisor *supervisor)
 	}
 	supervisor->runners = wanted_runners(supervisor->options, supervisor->config);
 	make_lanes(supervisor);
-	supervisor->ending = supervisor->all_done = supervisor->prunes = false;
+	supervisor->ending = supervisor->all_done = false;
 	supervisor->tries = 0;
 	supervisor->retry_at_ms = supervisor->claim_at_ms = 0;
 	supervisor->next_due_ms = INT64_MAX;
 	supervisor->worked_ms = supervisor->looked_ms = now;
-	supervisor->recover_at_ms = 0;
-	supervisor->seen_ms = clock_wall_ms();
-	supervisor->booted_ms = supervisor->seen_ms - clock_boot_ms();
-	supervisor->prune_at_ms = now + (supervisor->options->once ? 0 : PRUNE_MS / 10);
-	supervisor->orphans_at_ms = now + (supervisor->options->once ? 0 : ORPHAN_MS);
+	worker_house_begin(&supervisor->house, supervisor->options->once);
 }
 
 /*
@@ -1147,7 +953,7 @@ work_store(struct supervisor *supervisor)
 		supervise(supervisor);
 		end_runners(supervisor);
 		descriptor_close(&supervisor->wake);
-		recover(supervisor);
+		worker_house_recover(&supervisor->house);
 		if (supervisor->moved)
 			break;
 		status = supervisor->store_failed ? EXIT_NO : EXIT_SUCCESS;
@@ -1168,8 +974,7 @@ work_store(struct supervisor *supervisor)
 	descriptor_close(&supervisor->lock);
 	store_free(supervisor->store);
 	supervisor->store = NULL;
-	tally_close(supervisor->tally);
-	supervisor->tally = NULL;
+	worker_house_close(&supervisor->house);
 	return status;
 }
 

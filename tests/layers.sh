@@ -15,7 +15,7 @@ store_lease store_open store_put store_run store_recover store_ledger store_prun
 tally wake intake envelope learn
 key signature signature_check signature_note signature_read signature_signed signature_token
 sign_body sign handshake run handover job nursery runner attempt errand handler http http_exchange records responder listen
-service receive worker_runner worker
+service receive worker_runner worker_house worker
 endpoint curl cli cli_ledger
 cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_explain cli_get cli_subscribe
 cli_list cli_show cli_replay cli_refused cli_stats cli_prune
