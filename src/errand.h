@@ -32,7 +32,8 @@ bool errand_send(int socket, enum errand_kind kind);
 /* lost: attempts in a row, before this one, whose runner was killed. false: errno; nothing was sent. */
 bool errand_send_job(int socket, const struct store_job *job, unsigned lost);
 
-/* state, due and reason as in the settlement, whose attempt is sent with it. left_behind: see run.h. */
+/* state, due and reason as in the settlement, whose attempt is sent with it, but for the clock: due_ms is of CLOCK_BOOTTIME,
+ * which nobody sets. left_behind: see run.h. */
 bool errand_send_result(int socket, const struct store_settlement *settlement, bool left_behind);
 
 /*

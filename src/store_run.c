@@ -253,7 +253,7 @@ store_settle_and_claim(struct store *store, struct store_settlement *settlements
 	if (result != STORE_OK)
 		return result;
 	for (size_t i = 0; i < settlement_count && sql_ok(store); i++)
-		lease_settle(store, &settlements[i], clock_wall_ms());
+		lease_settle(store, &settlements[i], now);
 	size_t claimed = claim_some(store, &wanted, claims, claim_count, next_due_ms_out);
 	result = store_end(store);
 	if (result == STORE_OK)

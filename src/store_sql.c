@@ -213,7 +213,7 @@ static const char *const statements[SQL_COUNT] = {
 			 " INDEXED BY event_queued WHERE state = 0 AND endpoint = ?1 AND due > ?2"
 			 " LIMIT ?4)",
 	[SQL_DUE_MOVE] =
-		"UPDATE event SET due = due + ?3, changed = changed + ?3 WHERE id IN"
+		"UPDATE event SET due = max(due + ?3, 2), changed = changed + ?3 WHERE id IN"
 		" (SELECT id FROM event INDEXED BY event_queued WHERE state = 0 AND due > 1"
 		" AND changed BETWEEN ?1 AND ?2)",
 	[SQL_COUNT_RUNNING] = "SELECT p.id, p.name, p.running, (SELECT count(*) FROM event INDEXED "

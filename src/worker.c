@@ -447,6 +447,7 @@ gather_results(struct supervisor *supervisor, struct exchange *exchange)
 			&exchange->settlements[exchange->settlement_count];
 		*settlement = slot->result.settlement;
 		settlement->attempt = &slot->result.attempt;
+		settlement->due_ms = worker_house_wall_ms(&supervisor->house, settlement->due_ms);
 		settlement->owner = slot->owner;
 		exchange->settled[exchange->settlement_count++] = slot;
 	}
@@ -497,8 +498,9 @@ note_next_due(struct supervisor *supervisor, int64_t next_due_ms)
 {
 	int64_t left_ms = LOOK_MS;
 	supervisor->next_due_ms = next_due_ms;
-	if (next_due_ms != INT64_MAX && next_due_ms - clock_wall_ms() < left_ms)
-		left_ms = next_due_ms - clock_wall_ms();
+	int64_t now = worker_house_wall_ms(&supervisor->house, clock_boot_ms());
+	if (next_due_ms != INT64_MAX && next_due_ms - now < left_ms)
+		left_ms = next_due_ms - now;
 	supervisor->claim_at_ms = clock_ms() + (left_ms > WAIT_MIN_MS ? left_ms : WAIT_MIN_MS);
 	if (supervisor->options->once && left_ms > 0 && !is_any(supervisor, is_busy))
 		supervisor->all_done = true;
@@ -541,11 +543,12 @@ exchange(struct supervisor *supervisor)
 		return;
 	gather_results(supervisor, &now);
 	gather_claims(supervisor, &now);
+	int64_t wall_ms = worker_house_wall_ms(&supervisor->house, clock_boot_ms());
 	if (now.settlement_count + now.claim_count == 0)
 		return;
-	enum store_result result = store_settle_and_claim(supervisor->store, now.settlements,
-		now.settlement_count, &lanes, clock_wall_ms(), now.claims, now.claim_count,
-		&now.claimed, &next_due_ms);
+	enum store_result result =
+		store_settle_and_claim(supervisor->store, now.settlements, now.settlement_count,
+			&lanes, wall_ms, now.claims, now.claim_count, &now.claimed, &next_due_ms);
 	if (result != STORE_OK) {
 		note_failure(supervisor, &now);
 		return;
@@ -563,7 +566,7 @@ exchange(struct supervisor *supervisor)
 		store_job_free(&now.claims[i].job);
 	if (now.claimed % 2 == 1)
 		supervisor->retries_first = !supervisor->retries_first;
-	if (now.claimed > 0 && next_due_ms <= clock_wall_ms())
+	if (now.claimed > 0 && next_due_ms <= wall_ms)
 		supervisor->claim_at_ms = 0; /* there may be more */
 	else if (now.claimed < now.claim_count)
 		note_next_due(supervisor, next_due_ms);

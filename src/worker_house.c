@@ -9,24 +9,32 @@
 #include "log.h"
 #include "worker_runner.h"
 
-#define CLOCK_SET_MS 1000        /* less is no more than a retry's chance, see backoff */
-#define RECOVER_MS (5 * 1000)    /* between two looks for dead processes */
-#define PRUNE_MS (60 * 1000)     /* between two rounds of retention */
-#define PRUNE_REST_MS 10         /* between two of its steps, at least; and as long as one took */
-#define ORPHAN_MS (60 * 1000)    /* an endpoint may come back within that time */
-#define ORPHAN_AGAIN_MS 1000     /* while there are more */
-#define ORPHAN_STEP 100          /* events that one step makes dead */
-#define ORPHAN_LEASE_MS 60000    /* it is made dead at once */
-#define COMPLAINT_MS (60 * 1000) /* between two lines about the same trouble */
+#define CLOCK_SET_MS 1000     /* less is no more than a retry's chance, see backoff */
+#define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
+#define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
+#define PRUNE_REST_MS 10      /* between two of its steps, at least; and as long as one took */
+#define ORPHAN_MS (60 * 1000) /* an endpoint may come back within that time */
+#define ORPHAN_AGAIN_MS 1000  /* while there are more */
+#define ORPHAN_STEP 100       /* events that one step makes dead */
+#define ORPHAN_LEASE_MS 60000 /* it is made dead at once */
+#define SAY_MS (60 * 1000)    /* between two lines about the same trouble */
+
+/* At most once a minute. */
+static bool
+may_say(int64_t *said_ms)
+{
+	int64_t now = clock_ms();
+	if (*said_ms != 0 && now - *said_ms < SAY_MS)
+		return false;
+	*said_ms = now;
+	return true;
+}
 
 void
 worker_house_complain(struct worker_house *house, const char *what)
 {
-	int64_t now = clock_ms();
-	if (house->complained_ms != 0 && now - house->complained_ms < COMPLAINT_MS)
-		return;
-	house->complained_ms = now;
-	log_message(LOG_LEVEL_ERROR, "worker", "%s: %s", what, store_reason(house->store));
+	if (may_say(&house->complained_ms))
+		log_message(LOG_LEVEL_ERROR, "worker", "%s: %s", what, store_reason(house->store));
 }
 
 /* A worker makes no tally: what takes events does, and may come later. */
@@ -153,28 +161,33 @@ bury_orphans(struct worker_house *house)
 	free(orphan.endpoint);
 }
 
+int64_t
+worker_house_wall_ms(const struct worker_house *house, int64_t boot_ms)
+{
+	return house->booted_ms + boot_ms;
+}
+
 bool
 worker_house_heed_clock(struct worker_house *house)
 {
-	int64_t now = clock_wall_ms(), booted_ms = now - clock_boot_ms();
+	int64_t boot_ms = clock_boot_ms(), booted_ms = clock_wall_ms() - boot_ms;
 	int64_t by_ms = booted_ms - house->booted_ms;
-	bool was_set = by_ms <= -CLOCK_SET_MS || by_ms >= CLOCK_SET_MS;
 	unsigned moved = 0;
-	if (was_set) {
-		enum store_result result = store_move_due(
-			house->store, house->booted_ms, house->seen_ms, by_ms, &moved);
-		if (result != STORE_OK && result != STORE_NONE) {
-			worker_house_complain(house,
-				"the clock was set, and retries cannot be put off by as much yet");
-			return false;
-		}
+	if (by_ms > -CLOCK_SET_MS && by_ms < CLOCK_SET_MS)
+		return false;
+	enum store_result result = store_move_due(house->store, house->booted_ms,
+		worker_house_wall_ms(house, boot_ms), by_ms, &moved);
+	if (result != STORE_OK && result != STORE_NONE) {
+		worker_house_complain(
+			house, "the clock was set, and retries cannot be put off by as much yet");
+		return false;
+	}
+	house->booted_ms = booted_ms;
+	if (may_say(&house->clock_said_ms)) /* it may stand still */
 		log_message(LOG_LEVEL_WARNING, "worker",
 			"the clock was set %s by %" PRId64 " s: %u retries keep their waits",
 			by_ms < 0 ? "back" : "ahead", (by_ms < 0 ? -by_ms : by_ms) / 1000, moved);
-		house->booted_ms = booted_ms;
-	}
-	house->seen_ms = now;
-	return was_set;
+	return true;
 }
 
 void
@@ -193,8 +206,7 @@ worker_house_begin(struct worker_house *house, bool once)
 	house->recover_at_ms = 0;
 	house->prune_at_ms = now + (once ? 0 : PRUNE_MS / 10);
 	house->orphans_at_ms = now + (once ? 0 : ORPHAN_MS);
-	house->seen_ms = clock_wall_ms();
-	house->booted_ms = house->seen_ms - clock_boot_ms();
+	house->booted_ms = clock_wall_ms() - clock_boot_ms();
 }
 
 void

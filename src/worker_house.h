@@ -20,9 +20,8 @@ struct worker_house {
 	struct tally *tally; /* NULL: none yet; whoever takes events makes it */
 	bool prunes;         /* a round of retention is not at its end */
 	int64_t recover_at_ms, prune_at_ms, orphans_at_ms;
-	int64_t booted_ms; /* wall clock, as it is set now, when the machine was started */
-	int64_t seen_ms;   /* wall clock, when that was last looked at */
-	int64_t complained_ms;
+	int64_t booted_ms; /* wall clock, as it was last seen to be set, when the machine was started */
+	int64_t complained_ms, clock_said_ms;
 };
 
 void worker_house_open(
@@ -36,11 +35,14 @@ void worker_house_begin(struct worker_house *house, bool once);
 void worker_house_adopt(struct worker_house *house, const struct config *config);
 
 /*
- * Before each exchange, whose times are then of the same clock as those it finds. Somebody may set the wall clock: the
- * waits of retries go on as they were. What was put off before the machine was started was so by another clock, and
- * stays. true: that was so, and something may be due.
+ * Somebody may set the wall clock: the waits of retries go on as they were. What was put off before the machine was
+ * started was so by another clock, and stays. true: that was so, and something may be due.
  */
 bool worker_house_heed_clock(struct worker_house *house);
+
+/* What the wall clock shows at boot_ms (clock_boot_ms()), as it was set when it was last heeded: so that what is put off
+ * by it is of one clock, whenever that is set. */
+int64_t worker_house_wall_ms(const struct worker_house *house, int64_t boot_ms);
 
 /* Do what it is time for. true: what ended processes had was given back, and may be due. */
 bool worker_house_keep(struct worker_house *house);

@@ -57,7 +57,7 @@ struct work {
 	int64_t started_ms;
 	/* What becomes of the event. */
 	enum store_state state;
-	int64_t due_ms;
+	int64_t due_boot_ms;
 	char reason[512];
 };
 
@@ -169,15 +169,15 @@ judge(struct work *work, bool cut)
 		bury(work, "handler exited with 100: do not retry");
 	} else if (cut) {
 		work->state = STORE_QUEUED;
-		work->due_ms = clock_wall_ms();
+		work->due_boot_ms = clock_boot_ms();
 		snprintf(work->reason, sizeof work->reason,
 			"%s when the worker was stopped: it is run again", why);
 	} else if (failed > work->endpoint->retries) {
 		bury(work, "%s (attempt %u, the last)", why, work->job.attempt);
 	} else {
 		work->state = STORE_QUEUED;
-		work->due_ms = clock_wall_ms() + worker_backoff_ms(work->endpoint->backoff_ms,
-							 failed, random_number());
+		work->due_boot_ms = clock_boot_ms() + worker_backoff_ms(work->endpoint->backoff_ms,
+							      failed, random_number());
 		snprintf(work->reason, sizeof work->reason, "%s (attempt %u)", why,
 			work->job.attempt);
 	}
@@ -268,11 +268,12 @@ static bool
 record_alone(const struct runner *runner, const struct store_settlement *settlement)
 {
 	struct store *store = store_new(runner->config->store);
+	int64_t due_ms = settlement->due_ms + clock_wall_ms() - clock_boot_ms();
 	bool recorded = false;
 	store_expect(store, tally_acknowledged(runner->tally));
 	for (int tries = 1; !recorded && tries <= ALONE_TRIES; tries++) {
 		switch (store_settle(store, settlement->id, settlement->attempt, settlement->state,
-			settlement->due_ms, settlement->reason)) {
+			due_ms, settlement->reason)) {
 		case STORE_OK:
 		case STORE_NONE: recorded = true; continue;
 		case STORE_BUSY:
@@ -303,7 +304,7 @@ report(struct runner *runner, const struct work *work)
 		.id = work->job.id,
 		.attempt = &attempt,
 		.state = work->state,
-		.due_ms = work->due_ms,
+		.due_ms = work->due_boot_ms,
 		.reason = work->state == STORE_DONE ? NULL : work->reason,
 	};
 	bool answered = false;

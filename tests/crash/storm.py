@@ -1216,6 +1216,7 @@ def scenario_clock_set(children):
     with Lab(children, {
         "far": 'backoff = "3h" retries = 3',
         "near": 'backoff = "8s" retries = 3',
+        "hour": 'backoff = "1h" retries = 3',
     }, top='worker = "off"\nrunners = 4') as lab:
         clock = Clock(lab.path("clock"))
         lab.keep_server(clock.environment)
@@ -1247,6 +1248,21 @@ def scenario_clock_set(children):
             must(len(dues("far")) == 20, "a clock that is set makes no retry come early")
             if offset_s < 0:
                 wait_until(lambda: not dues("near"), "what is due runs, also by a clock set back")
+        # While a handler's end is on its way, or was recorded a moment ago.
+        for i in range(8):
+            event, before = Event("hour", f"hour-{i}", "late"), len(lab.lines())
+            must(lab.post(event).word == "accepted", f"{event.name} is not new")
+            wait_until(lambda: any(fields[0] == "E"
+                                   for fields in lab.lines()[before:]),  # pylint: disable=W0640
+                       "its handler has failed")
+            time.sleep(i * 0.0007)
+            offset_s = -5 * hour_s * ((i + 1) % 2)
+            clock.set(offset_s)
+            wait_until(lambda: len(dues("hour")) == i + 1, f"{event.name} waits")
+            wait_until(lambda: all(2600 < due - time.time() - offset_s < 4600
+                                   for due in dues("hour").values()),  # pylint: disable=W0640
+                       f"all wait for an hour, when the clock was set to {offset_s} s")
+            moved += i + 1
         return f"{moved} retries kept their waits when the clock was set"
 
 
