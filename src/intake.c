@@ -28,12 +28,13 @@
 
 #define BATCH_MAX 128
 #define STACK_SIZE ((size_t)1 << 20)
-#define COMPANY_FEW 3       /* are waited for at once, not half of them first */
-#define WAKES_MAX 4         /* runners that one batch wakes */
-#define WORKER_ASK_MS 1000  /* between two calls for a worker */
-#define LINGER_MAX_US 5000  /* however slow the disk is */
-#define TALLY_AGAIN_MS 1000 /* opening one may take a moment, for all requests */
-#define LOOK_MS 500         /* how late it may be seen that one waits for too long */
+#define COMPANY_FEW 3           /* are waited for at once, not half of them first */
+#define WAKES_MAX 4             /* runners that one batch wakes */
+#define WORKER_ASK_MS 1000      /* between two calls for a worker */
+#define LINGER_MAX_US 5000      /* however slow the disk is */
+#define TALLY_AGAIN_MS 1000     /* opening one may take a moment, for all requests */
+#define LOOK_MS 500             /* how late it may be seen that one waits for too long */
+#define LARGE_COMMIT_FRAMES 400 /* is no smaller than what a gentle copy syncs at once */
 #define TOO_LONG "the store was busy for too long"
 #define SETTLE_MS 10000 /* a result is not given up easily: the handler has run */
 
@@ -59,7 +60,9 @@ struct intake {
 	struct intake_ticket *finished; /* whose done() is to be called */
 	pthread_cond_t answer;
 	pthread_cond_t copy;
-	bool log_is_long;     /* the copier is, or is to be, at it */
+	bool log_is_long; /* the copier is, or is to be, at it */
+	/* Since it last began. */
+	uint64_t commits, frames;
 	bool answerer_sleeps; /* and looks at nothing until it is called */
 	bool started;
 	bool stopping;
@@ -101,6 +104,7 @@ struct batch {
 	int64_t deadline_ms; /* the first of the events' */
 	int64_t began_us;    /* when nothing was waited for any more */
 	int64_t until_us;    /* how long company is waited for */
+	bool late;           /* it is after that */
 };
 
 static void
@@ -112,6 +116,7 @@ batch_init(struct batch *batch, struct intake *intake)
 	batch->deadline_ms = clock_ms() + SETTLE_MS;
 	batch->began_us = clock_us();
 	batch->until_us = batch->began_us + linger_us;
+	batch->late = false;
 }
 
 /* Take what waits; called with the lock held. */
@@ -177,16 +182,19 @@ await_company(const struct batch *batch)
 	intake->awaited = 1;
 }
 
-/* For store_write(). */
+/* For store_write(). What comes all the time is not waited for all the time. */
 static bool
 take_company(void *context, struct store_batch *out)
 {
 	struct batch *batch = context;
 	size_t before = batch->count;
+	if (batch->late)
+		return false;
 	pthread_mutex_lock(&batch->intake->lock);
 	await_company(batch);
 	take(batch);
 	pthread_mutex_unlock(&batch->intake->lock);
+	batch->late = batch->began_us >= batch->until_us;
 	*out = sort(batch, before);
 	return batch->count > before;
 }
@@ -250,9 +258,11 @@ copier_main(void *argument)
 			pthread_cond_wait(&intake->copy, &intake->lock);
 			continue;
 		}
+		bool gently = intake->frames < intake->commits * LARGE_COMMIT_FRAMES;
+		intake->commits = intake->frames = 0;
 		pthread_mutex_unlock(&intake->lock);
 		store_expect(store, tally_acknowledged(intake->tally));
-		(void)store_checkpoint(store);
+		(void)store_checkpoint(store, gently);
 		pthread_mutex_lock(&intake->lock);
 		intake->log_is_long = false;
 	}
@@ -279,6 +289,16 @@ finish(struct intake *intake, const struct batch *batch)
 		pthread_cond_signal(&intake->answer);
 }
 
+/* How large commits are. before: frames in the log before the last one, which may have begun it anew; called
+ * with the lock held. */
+static void
+note_frames(struct intake *intake, unsigned before)
+{
+	unsigned frames = store_log_frames(intake->store);
+	intake->frames += frames > before ? frames - before : frames;
+	intake->commits++;
+}
+
 static void *
 writer_main(void *argument)
 {
@@ -295,9 +315,11 @@ writer_main(void *argument)
 		await_company(&batch);
 		take(&batch);
 		pthread_mutex_unlock(&intake->lock);
+		unsigned frames = store_log_frames(intake->store);
 		write_all(&batch);
 		pthread_mutex_lock(&intake->lock);
 		finish(intake, &batch);
+		note_frames(intake, frames);
 		intake->wanted = (intake->waiting + batch.count) * 7 / 8;
 		if (!intake->log_is_long && store_log_frames(intake->store) >= STORE_LOG_LONG) {
 			intake->log_is_long = true;

@@ -74,9 +74,12 @@ void store_checkpoint_apart(struct store *store);
 /* Frames in the log after the last commit of this connection; 0 where there is no log. */
 unsigned store_log_frames(const struct store *store);
 
-/* Copy what is in the log into the database and sync it; the next commit begins the log anew. Writers wait only for the
- * rest, what came while it was copied. STORE_BUSY: another one is at it. */
-enum store_result store_checkpoint(struct store *store);
+/*
+ * Copy what is in the log into the database and sync it; the next commit begins the log anew. Writers wait only for the
+ * rest, what came while it was copied. gently: for a thread of its own, while others make commits smaller than
+ * 1 MiB: their syncs do not wait behind all of it. STORE_BUSY: another one is at it.
+ */
+enum store_result store_checkpoint(struct store *store, bool gently);
 
 /*
  * Numbers up to this one were acknowledged (tally.h). So a database that holds nothing is not begun, nor one made

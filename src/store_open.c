@@ -206,12 +206,13 @@ checkpoint(struct store *store)
  * Write the log into the database. A passive checkpoint holds up nobody, and leaves what is written meanwhile: twice, so
  * that this becomes little; and then, since a log begins anew only when all of it was copied,
  * once more while nobody else has the turn to write. SQLite syncs the database in that last one only: what
- * the first two have written is synced before, or all writers would wait for it.
+ * the first two have written is synced before, or all writers would wait for it. gently: in portions, where commits
+ * are small; with large ones, and in the last one, that would only make it longer.
  * One at a time: a checkpoint fails while another runs, and two who copied in turns kept each
  * other from ever finishing, at each commit. false: store->code.
  */
 static bool
-copy_log(struct store *store)
+copy_log(struct store *store, bool gently)
 {
 	bool copied = true;
 	if (!turn_take_copy(&store->turn, TURN_NOW))
@@ -221,8 +222,10 @@ copy_log(struct store *store)
 		store->code = SQLITE_IOERR_FSYNC;
 		copied = false;
 	}
+	store_vfs_write_gently(store->db, gently);
 	for (int pass = 0; pass < 2 && copied; pass++)
 		copied = checkpoint(store) && sql_note(store, store_vfs_sync(store->db));
+	store_vfs_write_gently(store->db, false);
 	if (copied && turn_take(&store->turn, clock_ms() + COPY_WAIT_MS)) {
 		copied = checkpoint(store);
 		turn_give(&store->turn);
@@ -469,7 +472,7 @@ store_end_short(struct store *store, unsigned frames)
 	if (store->log_grew && store->log_frames >= frames) {
 		/* The transaction is on disk all the same; a later one tries again, with all of the log where
 		 * the disk failed. */
-		if (!copy_log(store) && (store->code & 0xff) == SQLITE_IOERR)
+		if (!copy_log(store, false) && (store->code & 0xff) == SQLITE_IOERR)
 			(void)store_fail(store);
 		store->code = SQLITE_OK;
 	}
@@ -552,12 +555,12 @@ store_log_frames(const struct store *store)
 }
 
 enum store_result
-store_checkpoint(struct store *store)
+store_checkpoint(struct store *store, bool gently)
 {
 	enum store_result result = store_ready(store);
 	if (result != STORE_OK)
 		return result;
-	return copy_log(store) ? STORE_OK : store_fail(store);
+	return copy_log(store, gently) ? STORE_OK : store_fail(store);
 }
 
 const char *

@@ -52,10 +52,11 @@
 #define YIELD_STEP ((size_t)64 * 1024)
 #define SYNC_STEP ((size_t)1024 * 1024)
 #define CONTROL_SYNC_FAILED 0x686f6f6b /* of ours, "hook"; SQLite's have small numbers */
-#define WRITE_LOCK 0                   /* WAL_WRITE_LOCK, of the main file's shared memory */
-#define COPY_LOCK 1                    /* WAL_CKPT_LOCK */
-#define SHARED_SIZE 32768              /* of the shared memory's first part */
-#define COPIED_WORD 24                 /* nBackfill, at byte 96 of it: walformat.html section 2.1 */
+#define CONTROL_GENTLY 0x686f6f6c
+#define WRITE_LOCK 0      /* WAL_WRITE_LOCK, of the main file's shared memory */
+#define COPY_LOCK 1       /* WAL_CKPT_LOCK */
+#define SHARED_SIZE 32768 /* of the shared memory's first part */
+#define COPIED_WORD 24    /* nBackfill, at byte 96 of it: walformat.html section 2.1 */
 
 /* An open database or log, followed by the default VFS's own of it. */
 struct file {
@@ -65,7 +66,7 @@ struct file {
 	struct file *peer; /* of a database: its log, if that may be gathered; of that log: it */
 
 	/* Of a database. */
-	bool is_database;
+	bool writes_gently;
 	size_t unsynced; /* bytes written since the last sync */
 
 	/* Of a log. */
@@ -115,11 +116,11 @@ sync_file(struct file *file, int flags)
 }
 
 /*
- * A page of the database: mostly thousands of them follow each other, copied from the log, while others commit.
+ * A page of the database, one of thousands that follow each other, copied from the log, while others commit.
  * They have the processor in between, and a sync of their log never waits behind more than a step of ours.
  */
 static int
-write_page(struct file *file, const void *bytes, size_t count, sqlite3_int64 offset)
+write_gently(struct file *file, const void *bytes, size_t count, sqlite3_int64 offset)
 {
 	int result = write_through(file, bytes, count, offset);
 	if (result != SQLITE_OK)
@@ -177,8 +178,8 @@ file_write(sqlite3_file *base, const void *bytes, int amount, sqlite3_int64 offs
 {
 	struct file *file = file_of(base);
 	size_t count = (size_t)amount;
-	if (file->is_database)
-		return write_page(file, bytes, count, offset);
+	if (file->writes_gently)
+		return write_gently(file, bytes, count, offset);
 	if (!file->gathers)
 		return write_through(file, bytes, count, offset);
 
@@ -257,6 +258,11 @@ file_control(sqlite3_file *base, int operation, void *argument)
 	struct file *file = file_of(base);
 	if (operation == CONTROL_SYNC_FAILED) {
 		*(bool *)argument = file->sync_failed;
+		return SQLITE_OK;
+	}
+	if (operation == CONTROL_GENTLY) {
+		file->writes_gently = *(bool *)argument;
+		file->unsynced = 0;
 		return SQLITE_OK;
 	}
 	if (flush(file) != SQLITE_OK)
@@ -393,10 +399,7 @@ open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int
 	if ((flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) == 0)
 		return below->xOpen(below, name, base, flags, flags_out);
 	struct file *file = file_of(base);
-	*file = (struct file){
-		.real = (sqlite3_file *)(file + 1),
-		.is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0,
-	};
+	*file = (struct file){ .real = (sqlite3_file *)(file + 1) };
 	file->real->pMethods = NULL;
 	int result = below->xOpen(below, name, file->real, flags, flags_out);
 	if (file->real->pMethods == NULL)
@@ -438,6 +441,12 @@ store_vfs_sync_failed(sqlite3 *db)
 	bool failed = false;
 	return sqlite3_file_control(db, "main", CONTROL_SYNC_FAILED, &failed) == SQLITE_OK &&
 	       failed;
+}
+
+void
+store_vfs_write_gently(sqlite3 *db, bool gently)
+{
+	sqlite3_file_control(db, "main", CONTROL_GENTLY, &gently);
 }
 
 static int

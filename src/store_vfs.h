@@ -7,8 +7,7 @@
  * with and without it may use one database at the same time.
  *
  * The log is copied into the database page by page, thousands of them, and a sync of the log waits behind all that is
- * on its way to the disk. So the database is synced after each MiB that is written to it, and
- * other threads have the processor in between.
+ * on its way to the disk: see store_vfs_write_gently().
  */
 #ifndef HOOKCGI_STORE_VFS_H
 #define HOOKCGI_STORE_VFS_H
@@ -29,6 +28,9 @@ struct sqlite3;
 bool store_vfs_sync_failed(struct sqlite3 *db);
 /* Sync this connection's database, which SQLite does only when a checkpoint has copied all. The result is SQLite's. */
 int store_vfs_sync(struct sqlite3 *db);
+/* Write pages to this connection's database in small portions from now on, each synced, with other threads
+ * in between; or as they come. */
+void store_vfs_write_gently(struct sqlite3 *db, bool gently);
 /*
  * Have the next checkpoint copy all of the log, also what was copied before: after a sync of the database that
  * failed nobody knows what of it is on disk, and SQLite remembers only that it was written. Outside of a transaction.

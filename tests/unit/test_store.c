@@ -1025,7 +1025,7 @@ the_log_begins_anew_after_a_checkpoint(void **state)
 	store_checkpoint_apart(store);
 	fill_log(store, STORE_LOG_LONG + 200);
 	assert_true(store_log_frames(store) > STORE_LOG_LONG);
-	assert_ok(copier, store_checkpoint(copier));
+	assert_ok(copier, store_checkpoint(copier, true));
 	put_new(store, "orders", "d");
 	assert_in_range(store_log_frames(store), 1, 100);
 	/* Nobody has been: it does it itself in the end. */
@@ -1051,13 +1051,13 @@ one_copies_the_log_at_a_time(void **state)
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
 	/* Somebody is at it: no failure, and nobody waits for him. */
 	fill_log(store, STORE_LOG_LONG + 100);
-	assert_ok(copier, store_checkpoint(copier));
+	assert_ok(copier, store_checkpoint(copier, true));
 	put_new(store, "orders", "a");
 	assert_true(store_log_frames(store) > STORE_LOG_LONG);
 	/* He is not any more, and neither is who copied last. */
 	close(fd);
 	for (int i = 0; i < 2; i++) {
-		assert_ok(copier, store_checkpoint(i == 0 ? copier : store));
+		assert_ok(copier, store_checkpoint(i == 0 ? copier : store, true));
 		put_new(store, "orders", i == 0 ? "b" : "c");
 		assert_in_range(store_log_frames(store), 1, 100);
 		fill_log(store, 100);
@@ -1078,15 +1078,15 @@ a_marked_log_is_copied_whole_or_not_at_all(void **state)
 	(void)state;
 	put_new(store, "orders", "first");
 	fill_log(store, 100);
-	assert_ok(copier, store_checkpoint(copier));
+	assert_ok(copier, store_checkpoint(copier, true));
 	fill_log(store, 100);
 	snprintf(path, sizeof path, "%s-lock", database);
 	write_file(path, "!", 1);
-	assert_int_equal(store_checkpoint(copier), STORE_FAILED);
+	assert_int_equal(store_checkpoint(copier, true), STORE_FAILED);
 	assert_int_equal(stat(path, &lock), 0);
 	assert_int_equal(lock.st_size, 1);
 	/* It has let go of the database, and opens it again. */
-	assert_ok(copier, store_checkpoint(copier));
+	assert_ok(copier, store_checkpoint(copier, true));
 	assert_int_equal(stat(path, &lock), 0);
 	assert_int_equal(lock.st_size, 0);
 	put_new(store, "orders", "a");
