@@ -949,7 +949,7 @@ pool_supervise(struct pool *pool, int signals)
 /*
  * Signals are blocked first: libfcgi's handlers, which FCGX_Init() installs,
  * swallow a TERM, and in a thread they would cut a read. They stay blocked at
- * the end, since mod_fcgid sends TERM twice.
+ * the end, since mod_fcgid sends TERM twice. -1: errno.
  */
 static int
 prepare_process(int listener)
@@ -964,7 +964,9 @@ prepare_process(int listener)
 
 	/* How long libfcgi waits for the peer of a broken request to close. */
 	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "200", 1);
-	FCGX_Init();
+	/* Without memory: it would take no request, and close no connection. */
+	if (FCGX_Init() != 0)
+		return -1;
 	signal(SIGPIPE, SIG_IGN); /* FCGX_Init() would have replaced it */
 
 	fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
@@ -983,7 +985,11 @@ responder_serve(
 		.context = context,
 	};
 	int signals = prepare_process(listener);
-	bool started = pool_open(&pool) && signals >= 0;
+	if (signals < 0) {
+		log_message(LOG_LEVEL_ERROR, "start", "%s", strerror(errno));
+		return EX_OSERR;
+	}
+	bool started = pool_open(&pool);
 	if (started)
 		pool_supervise(&pool, signals);
 	unsigned left = pool_stop(&pool);
@@ -993,7 +999,6 @@ responder_serve(
 		_exit(EX_OK);
 	}
 	pool_close(&pool);
-	if (signals >= 0)
-		close(signals);
+	close(signals);
 	return started ? EX_OK : EX_OSERR;
 }
