@@ -14,6 +14,8 @@
  *   sync MS         each fdatasync takes MS longer (by a function of that name in this program): events a
  *                   second of 16 threads through intake.h beside one thread that appends 2 KB to a file
  *                   and syncs it. Goal: ratio 10
+ *   large [KB]      16 threads put events with bodies of KB (default 1000) through intake.h: events a second, how
+ *                   long a put takes, and the longest write-ahead log, which has to be copied meanwhile
  *   fill DATABASE N [ENDPOINT [PROVIDER]]
  *                   no measurement: puts N events into this database and syncs it (for bench/queue.py)
  *
@@ -70,6 +72,7 @@
 #define PRUNE_TURNS 10
 
 #define PRODUCERS 16
+#define BODY_MAX 4096000
 #define SYNC_ROUND_MS 2000
 
 enum sync { SYNC_REAL, SYNC_NONE, SYNC_SLOW };
@@ -81,7 +84,8 @@ static atomic_long syncs;
 static char scratch[PATH_MAX];
 static volatile sig_atomic_t ended_by;
 static uint64_t random_state;
-static char body[BODY], variables[VARIABLES];
+static char body[BODY_MAX], variables[VARIABLES];
+static size_t body_len = BODY;
 
 static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -183,8 +187,8 @@ make_contents(void)
 		"REQUEST_METHOD=POST\0CONTENT_TYPE=application/json\0HTTP_X_PAD=";
 	int len = snprintf(body, sizeof body, "{\"type\":\"push\",\"pad\":\"");
 
-	memset(body + len, 'x', sizeof body - (size_t)len);
-	memcpy(body + sizeof body - 2, "\"}", 2);
+	memset(body + len, 'x', body_len - (size_t)len);
+	memcpy(body + body_len - 2, "\"}", 2);
 	memset(variables, 'y', sizeof variables);
 	memcpy(variables, first, sizeof first - 1);
 	variables[sizeof variables - 1] = '\0';
@@ -214,7 +218,7 @@ make_event(const char *endpoint, const char *provider, const char *key)
 		.received_ms = clock_wall_ms(),
 		.remote = slice_of("192.0.2.7"),
 		.variables = { variables, sizeof variables },
-		.body = { body, sizeof body },
+		.body = { body, body_len },
 		.state = STORE_QUEUED,
 	};
 }
@@ -621,6 +625,8 @@ struct producer {
 	char key[KEY]; /* the first 16 are counted up */
 	uint64_t count;
 	struct samples ms;
+	const char *log; /* NULL, or the path of the log, whose length is looked at */
+	off_t longest;
 };
 
 static void *
@@ -640,21 +646,26 @@ producer_main(void *argument)
 		if (intake_put(producer->intake, &ticket) != STORE_OK)
 			die("put: %s", ticket.reason);
 		add(&producer->ms, (double)(clock_us() - began) / 1000);
+		struct stat status;
+		if (producer->log != NULL && stat(producer->log, &status) == 0 &&
+			status.st_size > producer->longest)
+			producer->longest = status.st_size;
 	}
 	return NULL;
 }
 
-/* Events a second. */
+/* Events a second. log: NULL, or its path, and *longest_out is set. */
 static double
-intake_round(struct intake *intake, struct samples *ms)
+intake_round(struct intake *intake, struct samples *ms, const char *log, off_t *longest_out)
 {
 	static struct producer producers[PRODUCERS];
 	int64_t began = clock_us();
 	double count = 0;
 
 	for (int i = 0; i < PRODUCERS; i++) {
-		producers[i] = (struct producer){ .intake = intake,
-			.until_us = began + SYNC_ROUND_MS * 1000 };
+		producers[i] = (struct producer){
+			.intake = intake, .until_us = began + SYNC_ROUND_MS * 1000, .log = log
+		};
 		make_key(producers[i].key);
 		if (pthread_create(&producers[i].thread, NULL, producer_main, &producers[i]) != 0)
 			die("no thread");
@@ -665,6 +676,8 @@ intake_round(struct intake *intake, struct samples *ms)
 		for (size_t j = 0; j < producers[i].ms.count; j++)
 			add(ms, producers[i].ms.values[j]);
 		forget(&producers[i].ms);
+		if (log != NULL && producers[i].longest > *longest_out)
+			*longest_out = producers[i].longest;
 	}
 	return count * 1e6 / (double)(clock_us() - began);
 }
@@ -677,7 +690,7 @@ append_round(int fd, struct samples *ms)
 
 	while (now - began < SYNC_ROUND_MS * 1000) {
 		last = now;
-		if (write(fd, body, sizeof body) != sizeof body || fdatasync(fd) != 0)
+		if (write(fd, body, body_len) != (ssize_t)body_len || fdatasync(fd) != 0)
 			die("append: %s", strerror(errno));
 		now = clock_us();
 		add(ms, (double)(now - last) / 1000);
@@ -706,7 +719,7 @@ run_sync(double ms)
 	for (int turn = 0; turn < ROUNDS; turn++) {
 		double bare = append_round(fd, &append_ms);
 		long before = atomic_load(&syncs);
-		double rate = intake_round(intake, &put_ms);
+		double rate = intake_round(intake, &put_ms, NULL, NULL);
 		intake_syncs += atomic_load(&syncs) - before;
 		add(&floors, bare);
 		add(&rates, rate);
@@ -723,6 +736,31 @@ run_sync(double ms)
 	printf("  intake, %d threads   %9.0f /s   p50 %.2f   p99 %.2f ms\n", PRODUCERS,
 		median(&rates), quantile(&put_ms, 0.5), quantile(&put_ms, 0.99));
 	printf("  ratio %.2f   goal 10\n", median(&ratios));
+}
+
+static void
+run_large(double kb)
+{
+	struct samples rates = { NULL, 0, 0 }, put_ms = { NULL, 0, 0 };
+	char path[PATH_MAX], log[PATH_MAX + sizeof "-wal"];
+	off_t longest = 0;
+
+	how = SYNC_REAL;
+	body_len = (size_t)(kb * 1000);
+	if (body_len < BODY || body_len > BODY_MAX)
+		die("2.1 to %d KB", BODY_MAX / 1000);
+	make_contents();
+	path_in_scratch(path);
+	snprintf(log, sizeof log, "%s-wal", path);
+	intake_setup(true, NULL);
+	struct intake *intake = intake_of(path, "none", false);
+	for (int turn = 0; turn < ROUNDS; turn++)
+		add(&rates, intake_round(intake, &put_ms, log, &longest));
+	intake_stop();
+	printf("bodies of %zu bytes: %.0f a second, p50 %.1f, p99 %.1f, longest %.1f ms; "
+	       "longest log %.0f MB\n",
+		body_len, median(&rates), quantile(&put_ms, 0.5), quantile(&put_ms, 0.99),
+		quantile(&put_ms, 1), (double)longest / 1e6);
 }
 
 static void
@@ -764,6 +802,8 @@ run(const char *name, const char *number)
 	} else if (strcmp(name, "prune") == 0) {
 		prune_with(SYNC_REAL, number != NULL ? strtoll(number, NULL, 10) : 100000);
 		prune_with(SYNC_NONE, number != NULL ? strtoll(number, NULL, 10) : 100000);
+	} else if (strcmp(name, "large") == 0) {
+		run_large(number != NULL ? strtod(number, NULL) : 1000);
 	} else {
 		run_sync(strtod(number, NULL));
 	}
@@ -829,6 +869,8 @@ main(int argc, char **argv)
 		return run_in_scratch(name, number, 3600);
 	if (strcmp(name, "prune") == 0 && usable)
 		return run_in_scratch(name, number, 900);
+	if (strcmp(name, "large") == 0 && usable)
+		return run_in_scratch(name, number, 300);
 	if (strcmp(name, "sync") == 0 && usable && number != NULL)
 		return run_in_scratch(name, number, 300);
 	if (strcmp(name, "fill") == 0 && argc >= 4 && argc <= 6 && argv[2][0] == '/' &&
@@ -838,7 +880,8 @@ main(int argc, char **argv)
 			argc > 5 ? argv[5] : "plain");
 		return 0;
 	}
-	fprintf(stderr, "usage: store grow [MAX, 10000 at least] | prune [EVENTS] | sync MS\n"
+	fprintf(stderr, "usage: store grow [MAX, 10000 at least] | prune [EVENTS] | sync MS "
+			"| large [KB]\n"
 			"       store fill /DATABASE N [ENDPOINT [PROVIDER]]\n");
 	return 2;
 }
