@@ -867,6 +867,15 @@ def count_calls(log):
     return {name: max(counts.values()) for name, counts in each.items()}
 
 
+def has_ended(process):
+    """Or was there no room for the answer alone, and it goes on?"""
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 def disturbed(outcome, lab, scenario, events, more=None, before=(), then=()):
     """Run the scenario with a fault: the answers. `then` is sent to the same FastCGI process."""
     answers = []
@@ -876,12 +885,12 @@ def disturbed(outcome, lab, scenario, events, more=None, before=(), then=()):
             later = fcgi_answers(lab, then)
             # this may be the one that the fault met; and files are looked at twice a second
             end = time.monotonic() + RECOVER_S
-            while not all(map(is_200, later)) and b"" not in later and time.monotonic() < end:
+            while not all(map(is_200, later)) and time.monotonic() < end:
+                if b"" in later and has_ended(server.process):
+                    break
                 time.sleep(0.1)
                 later = fcgi_answers(lab, then)
-            if b"" in later:
-                server.process.wait(timeout=HANG_S)  # it was about to end
-            elif then:
+            if then and server.process.poll() is None:
                 outcome.check(all(map(is_200, later)), "the next request is answered %r" % later)
                 outcome.add("went on")
         status = server.status
