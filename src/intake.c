@@ -321,7 +321,8 @@ writer_main(void *argument)
 		finish(intake, &batch);
 		note_frames(intake, frames);
 		intake->wanted = (intake->waiting + batch.count) * 7 / 8;
-		if (!intake->log_is_long && store_log_frames(intake->store) >= STORE_LOG_LONG) {
+		if (!intake->log_is_long &&
+			store_log_frames(intake->store) >= STORE_LOG_LONG_APART) {
 			intake->log_is_long = true;
 			pthread_cond_signal(&intake->copy);
 		}

@@ -64,8 +64,10 @@ void store_disconnect(struct store *store);
  */
 void store_leave_log(struct store *store);
 
-/* From so many frames on (pages in the write-ahead log) it is time for a checkpoint. */
-#define STORE_LOG_LONG 4000
+/* From so many frames on (pages in the write-ahead log) it is time for a checkpoint: of a connection that makes its own,
+ * and nothing else meanwhile; and where a thread makes it apart, for whom fewer are better. */
+#define STORE_LOG_LONG 2000
+#define STORE_LOG_LONG_APART 4000
 
 /* Checkpoints are made by another connection, with store_checkpoint(): this one makes one after a commit only
  * when the log has become four times as long as usual. */

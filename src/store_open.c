@@ -26,8 +26,8 @@
 #include "text.h"
 
 #define WAIT_MAX_MS ((int64_t)3600 * 1000)
-#define COPY_WAIT_MS 1000                   /* for the turn, to copy the rest of the log */
-#define LOG_FRAMES_MAX (4 * STORE_LOG_LONG) /* then the writer makes the checkpoint itself */
+#define COPY_WAIT_MS 1000                         /* for the turn, to copy the rest of the log */
+#define LOG_FRAMES_MAX (4 * STORE_LOG_LONG_APART) /* then the writer makes the checkpoint itself */
 
 /*
  * How it ends

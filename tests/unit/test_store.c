@@ -1023,14 +1023,14 @@ the_log_begins_anew_after_a_checkpoint(void **state)
 	}
 	/* Another one's: it goes on until that one has been at it. */
 	store_checkpoint_apart(store);
-	fill_log(store, STORE_LOG_LONG + 200);
-	assert_true(store_log_frames(store) > STORE_LOG_LONG);
+	fill_log(store, STORE_LOG_LONG_APART + 200);
+	assert_true(store_log_frames(store) > STORE_LOG_LONG_APART);
 	assert_ok(copier, store_checkpoint(copier, true));
 	put_new(store, "orders", "d");
 	assert_in_range(store_log_frames(store), 1, 100);
 	/* Nobody has been: it does it itself in the end. */
-	fill_log(store, 4 * STORE_LOG_LONG - 100);
-	while (store_log_frames(store) < 4 * STORE_LOG_LONG)
+	fill_log(store, 4 * STORE_LOG_LONG_APART - 100);
+	while (store_log_frames(store) < 4 * STORE_LOG_LONG_APART)
 		fill_log(store, 40);
 	put_new(store, "orders", "e");
 	assert_in_range(store_log_frames(store), 1, 100);
