@@ -993,19 +993,25 @@ a_log_that_is_left_is_found_by_the_next_one(void **state)
 #define FILL_MAX 5000 /* 300 MB in all */
 
 static void
-fill_log(struct store *store, unsigned frames)
+put_large(struct store *store)
 {
 	static char body[60000];
 	static unsigned number;
 	char key[16];
+	assert_true(number < FILL_MAX); /* the log begins anew where it should not */
+	snprintf(key, sizeof key, "f%u", number++);
+	struct store_event event = event_of("orders", key, STORE_QUEUED);
+	event.body = (struct slice){ body, sizeof body };
+	assert_int_equal(put(store, &event), STORE_ACCEPTED);
+}
+
+/* Not across what makes it begin anew. */
+static void
+fill_log(struct store *store, unsigned frames)
+{
 	unsigned before = store_log_frames(store);
-	while (store_log_frames(store) < before + frames) {
-		assert_true(number < FILL_MAX); /* the log begins anew where it should not */
-		snprintf(key, sizeof key, "f%u", number++);
-		struct store_event event = event_of("orders", key, STORE_QUEUED);
-		event.body = (struct slice){ body, sizeof body };
-		assert_int_equal(put(store, &event), STORE_ACCEPTED);
-	}
+	while (store_log_frames(store) < before + frames)
+		put_large(store);
 }
 
 static void
@@ -1017,7 +1023,7 @@ the_log_begins_anew_after_a_checkpoint(void **state)
 	for (int i = 0; i < 3; i++) {
 		fill_log(store, 100);
 		while (store_log_frames(store) < STORE_LOG_LONG)
-			fill_log(store, 40);
+			put_large(store);
 		put_new(store, "orders", i == 0 ? "a" : i == 1 ? "b" : "c");
 		assert_in_range(store_log_frames(store), 1, 100);
 	}
@@ -1031,7 +1037,7 @@ the_log_begins_anew_after_a_checkpoint(void **state)
 	/* Nobody has been: it does it itself in the end. */
 	fill_log(store, 4 * STORE_LOG_LONG_APART - 100);
 	while (store_log_frames(store) < 4 * STORE_LOG_LONG_APART)
-		fill_log(store, 40);
+		put_large(store);
 	put_new(store, "orders", "e");
 	assert_in_range(store_log_frames(store), 1, 100);
 	store_free(copier);
