@@ -493,17 +493,22 @@ await(struct intake *intake, struct intake_ticket *ticket)
 	pthread_cond_destroy(&waiter.wake);
 }
 
-static enum store_result
-write_ticket(struct intake *intake, struct intake_ticket *ticket)
+static void
+write_alone(struct intake *intake, struct intake_ticket *ticket)
 {
-	if (threaded) {
-		await(intake, ticket);
-		return ticket->result;
-	}
 	struct batch batch;
 	batch_init(&batch, intake);
 	batch.tickets[batch.count++] = ticket;
 	write_all(&batch);
+}
+
+static enum store_result
+write_ticket(struct intake *intake, struct intake_ticket *ticket)
+{
+	if (threaded)
+		await(intake, ticket);
+	else
+		write_alone(intake, ticket);
 	return ticket->result;
 }
 

@@ -50,10 +50,16 @@ signal_setup(void)
 	sigaction(SIGRTMIN + 1, &action, NULL);
 }
 
+static struct flock
+byte_of(off_t byte, short type)
+{
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+}
+
 static int
 byte_lock(int fd, int command, off_t byte, short type)
 {
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	struct flock lock = byte_of(byte, type);
 	return fcntl(fd, command, &lock);
 }
 
@@ -155,7 +161,7 @@ turn_give(struct turn *turn)
 bool
 turn_is_awaited(const struct turn *turn)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+	struct flock lock = byte_of(0, F_WRLCK);
 	return turn->taken && fcntl(turn->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 

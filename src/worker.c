@@ -543,9 +543,9 @@ exchange(struct supervisor *supervisor)
 		return;
 	gather_results(supervisor, &now);
 	gather_claims(supervisor, &now);
-	int64_t wall_ms = worker_house_wall_ms(&supervisor->house, clock_boot_ms());
 	if (now.settlement_count + now.claim_count == 0)
 		return;
+	int64_t wall_ms = worker_house_wall_ms(&supervisor->house, clock_boot_ms());
 	enum store_result result =
 		store_settle_and_claim(supervisor->store, now.settlements, now.settlement_count,
 			&lanes, wall_ms, now.claims, now.claim_count, &now.claimed, &next_due_ms);

@@ -232,7 +232,7 @@ bool
 worker_house_keep(struct worker_house *house)
 {
 	int64_t now = clock_ms();
-	bool recovered = now >= house->recover_at_ms;
+	bool recovered = worker_house_recovers(house);
 	if (recovered)
 		worker_house_recover(house);
 	if (now >= house->prune_at_ms)

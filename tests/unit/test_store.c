@@ -2289,7 +2289,7 @@ when_the_clock_was_set_waits_go_on(void **state)
 	struct store *store = store_new(database);
 	struct store_job job;
 	unsigned count = 99;
-	int64_t now = clock_wall_ms(), day_ms = DAY_MS;
+	int64_t now = clock_wall_ms();
 	(void)state;
 	store_job_init(&job);
 	for (int i = 0; i < 4; i++)
@@ -2301,7 +2301,7 @@ when_the_clock_was_set_waits_go_on(void **state)
 			settle(store, id, 1, STORE_QUEUED, id == 3 ? 0 : now + HOUR_MS, "later"));
 	}
 	raw("UPDATE event SET changed = 1000 WHERE id = 2");
-	assert_ok(store, store_move_due(store, now - day_ms, now + day_ms, -2 * HOUR_MS, &count));
+	assert_ok(store, store_move_due(store, now - DAY_MS, now + DAY_MS, -2 * HOUR_MS, &count));
 	assert_int_equal(count, 1);
 	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 1"), now - HOUR_MS);
 	assert_in_range(raw_number("SELECT changed FROM event WHERE id = 1"), now - 2 * HOUR_MS,
@@ -2310,7 +2310,7 @@ when_the_clock_was_set_waits_go_on(void **state)
 	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 3"), 1);
 	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 4"), 0);
 	/* And ahead again: it is known as one that was put off by this clock. */
-	assert_ok(store, store_move_due(store, now - day_ms, now, 2 * HOUR_MS, &count));
+	assert_ok(store, store_move_due(store, now - DAY_MS, now, 2 * HOUR_MS, &count));
 	assert_int_equal(count, 1);
 	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 1"), now + HOUR_MS);
 	store_job_free(&job);
