@@ -91,6 +91,15 @@ buf_clear(struct buf *buf)
 		buf->data[0] = '\0';
 }
 
+void
+buf_reuse(struct buf *buf, size_t kept_max)
+{
+	if (buf->size > kept_max)
+		buf_free(buf);
+	else
+		buf_clear(buf);
+}
+
 /* The size to allocate for at least needed bytes, NUL included. */
 static size_t
 next_size(const struct buf *buf, size_t needed)

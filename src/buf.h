@@ -66,6 +66,9 @@ void buf_free_secret(struct buf *buf);
 /* Forget the contents, keep the memory. */
 void buf_clear(struct buf *buf);
 
+/* The same, but free what is more than kept_max bytes. */
+void buf_reuse(struct buf *buf, size_t kept_max);
+
 /*
  * Make room for more bytes behind len without changing it, so that the caller
  * may write there and then raise len (buf_text() and buf_take() put the NUL).

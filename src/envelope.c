@@ -76,9 +76,13 @@ bool
 envelope_write(char *const *variables, const struct provider *provider, struct buf *out)
 {
 	bool no_query = carries_token(provider, TEMPLATE_QUERY, NULL);
-	bool fits = true;
+	size_t room = 0;
 
 	out->max = ENVELOPE_MAX;
+	for (char *const *variable = variables; *variable != NULL; variable++)
+		room += strlen(*variable) + 1;
+	/* At once; where it seems not to fit, what is kept of it may. */
+	bool fits = buf_reserve(out, room < ENVELOPE_MAX ? room : ENVELOPE_MAX);
 	for (; *variables != NULL && fits; variables++) {
 		const char *variable = *variables;
 		size_t len = strlen(variable);

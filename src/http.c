@@ -73,6 +73,8 @@ http_exchange_init(struct http_exchange *exchange, const struct http_transport *
 	};
 	exchange->length_kind =
 		parse_length(http_variable(exchange, "CONTENT_LENGTH"), &exchange->length);
+	const char *method = http_variable(exchange, "REQUEST_METHOD");
+	exchange->is_head = method != NULL && strcmp(method, "HEAD") == 0;
 }
 
 void
@@ -245,10 +247,8 @@ format_head(char head[HEAD_MAX], const struct http_answer *answer)
 static struct slice
 answer_body(const struct http_exchange *exchange, const struct http_answer *answer)
 {
-	const char *method = http_variable(exchange, "REQUEST_METHOD");
-
 	if (answer->content_type == NULL || answer->status == 204 || answer->status == 304 ||
-		strcmp(method, "HEAD") == 0)
+		exchange->is_head)
 		return (struct slice){ NULL, 0 };
 	return answer->body;
 }
@@ -295,6 +295,15 @@ bool
 http_detach(struct http_exchange *exchange)
 {
 	return exchange->transport->detach != NULL && exchange->transport->detach(exchange);
+}
+
+void
+http_forget(struct http_exchange *exchange)
+{
+	static char *const none[] = { NULL };
+	exchange->variables = none;
+	exchange->ended = true;
+	exchange->transport->forget(exchange);
 }
 
 void

@@ -77,6 +77,12 @@ bool http_detach(struct http_exchange *exchange);
 void http_attach(struct http_exchange *exchange);
 void http_release(struct http_exchange *exchange);
 
+/*
+ * After http_detach(), and still in the thread that called it: nothing of the request is asked for any more, its memory
+ * goes back where it came from. There are no variables from here on.
+ */
+void http_forget(struct http_exchange *exchange);
+
 /* Serve one request: read, decide, http_answer(). true: it was detached. REQUEST_METHOD is always there; what is not a
  * whole request to a responder never gets here. */
 typedef bool http_handler(void *context, struct http_exchange *exchange);

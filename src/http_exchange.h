@@ -30,8 +30,9 @@ struct http_transport {
 	/* http_wait_begin() and _end(); NULL: nobody else could serve meanwhile. */
 	void (*wait)(struct http_exchange *exchange, bool begins);
 
-	/* http_detach(), http_attach(), http_release(); NULL, all three: it cannot be detached. */
+	/* http_detach(), http_forget(), http_attach(), http_release(); NULL, all four: it cannot be detached. */
 	bool (*detach)(struct http_exchange *exchange);
+	void (*forget)(struct http_exchange *exchange);
 	void (*attach)(struct http_exchange *exchange);
 	void (*release)(struct http_exchange *exchange);
 };
@@ -44,6 +45,7 @@ struct http_exchange {
 	int64_t began_ms;    /* monotonic */
 	int64_t deadline_ms; /* monotonic, for the whole body */
 	bool ended;          /* nothing of the body is left to read */
+	bool is_head;        /* its answer has no body */
 	bool answered;
 	bool sent; /* the answer was taken */
 };

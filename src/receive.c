@@ -8,6 +8,7 @@
  */
 #include "receive.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,9 @@
 
 /* Bytes of an event type, and of an id. */
 #define VALUE_MAX 8192
+/* Of each buffer that is kept for the next request, and of requests. */
+#define KEPT_MAX ((size_t)8 << 10)
+#define SPARE_MAX 64
 /* From the start of a request to the last moment that a busy store is waited for: some senders wait 5 s. */
 #define STORE_WAIT_MS 4000
 /* What a sender is asked to wait for where nothing says more. */
@@ -102,6 +106,7 @@ struct request {
 	int64_t started_us;  /* CLOCK_MONOTONIC */
 	int64_t received_ms; /* since 1970 */
 	struct slice name;   /* the endpoint's, as asked for */
+	char remote[46];     /* the sender's address, "" where the server says none */
 	struct snapshot *snapshot;
 	const struct config_endpoint *endpoint;
 	struct intake *intake; /* NULL: nothing is kept */
@@ -137,7 +142,69 @@ struct request {
 	struct store_attempt record; /* of the run */
 	struct store_settlement settlement;
 	enum outcome outcome; /* while that is recorded */
+	struct request *next; /* of those that are over */
 };
+
+/*
+ * What is allocated in one thread and freed in the one that answers costs the most of all that malloc(3) does here: a
+ * lock, and to merge pieces (bench/README.md). So requests that are over are kept, with their buffers.
+ */
+static struct {
+	pthread_mutex_t lock;
+	struct request *first;
+	unsigned count;
+} spare = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* The buffers may have memory; all else is zero. */
+static struct request *
+request_new(void)
+{
+	pthread_mutex_lock(&spare.lock);
+	struct request *request = spare.first;
+	if (request != NULL) {
+		spare.first = request->next;
+		spare.count--;
+	}
+	pthread_mutex_unlock(&spare.lock);
+	if (request == NULL)
+		return xcalloc(1, sizeof *request);
+	*request = (struct request){
+		.body = request->body,
+		.event = request->event,
+		.id = request->id,
+		.key = request->key,
+		.variables = request->variables,
+	};
+	return request;
+}
+
+static void
+request_free(struct request *request)
+{
+	struct buf *const kept[] = { &request->body, &request->event, &request->id, &request->key,
+		&request->variables };
+
+	run_result_free(&request->result);
+	message_free(&request->message);
+	handshake_answer_free(&request->handshake);
+	buf_free(&request->success);
+	service_release(request->snapshot);
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		buf_reuse(kept[i], KEPT_MAX);
+	pthread_mutex_lock(&spare.lock);
+	bool keeps = spare.count < SPARE_MAX;
+	if (keeps) {
+		request->next = spare.first;
+		spare.first = request;
+		spare.count++;
+	}
+	pthread_mutex_unlock(&spare.lock);
+	if (keeps)
+		return;
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		buf_free(kept[i]);
+	free(request);
+}
 
 static enum outcome
 because(struct request *request, enum outcome outcome, const char *reason)
@@ -420,7 +487,7 @@ first_of(
 	struct template *const *templates, size_t count, struct message *message, struct buf *value)
 {
 	enum template_result result = TEMPLATE_ABSENT;
-	buf_init(value, VALUE_MAX);
+	value->max = VALUE_MAX;
 	for (size_t i = 0; i < count && result == TEMPLATE_ABSENT; i++)
 		result = template_text(templates[i], message, value);
 	return result;
@@ -562,7 +629,7 @@ make_key(struct request *request)
 	}
 	if (!made)
 		return because(request, OUTCOME_UNAVAILABLE, "no deduplication key could be made");
-	buf_init(&request->key, 2 * CRYPTO_DIGEST_MAX);
+	request->key.max = (size_t)2 * CRYPTO_DIGEST_MAX;
 	if (!text_encode(TEXT_HEX, bytes.data, bytes.len, &request->key))
 		return because(request, OUTCOME_UNAVAILABLE, "no memory");
 	message->key = buf_slice(&request->key);
@@ -588,8 +655,6 @@ static enum outcome
 make_ticket(struct request *request, enum store_state state, const char *reason)
 {
 	const struct message *message = &request->message;
-	const char *address = http_variable(request->exchange, "REMOTE_ADDR");
-	buf_init(&request->variables, ENVELOPE_MAX);
 	if (!envelope_write(http_variables(request->exchange), request->endpoint->provider,
 		    &request->variables))
 		return because(request, OUTCOME_UNAVAILABLE, "no room to keep the headers");
@@ -602,7 +667,7 @@ make_ticket(struct request *request, enum store_state state, const char *reason)
 		.type = message->event,
 		.sender_id = message->id,
 		.received_ms = request->received_ms,
-		.remote = slice_of(address != NULL ? address : ""),
+		.remote = slice_of(request->remote),
 		.variables = buf_slice(&request->variables),
 		.body = message->body,
 		.digest = request->digest,
@@ -619,7 +684,7 @@ static enum outcome
 kept(struct request *request)
 {
 	const struct store_event *event = &request->ticket.event;
-	buf_free(&request->variables);
+	buf_reuse(&request->variables, KEPT_MAX);
 	if (request->ticket.result != STORE_OK)
 		return because(request, OUTCOME_UNAVAILABLE, request->ticket.reason);
 	request->delivery = event->id;
@@ -650,6 +715,17 @@ keep(struct request *request, enum store_state state, const char *reason)
 	return outcome == OUTCOME_ACCEPTED ? put_and_stay(request) : outcome;
 }
 
+/* Nothing is asked for any more but the event, in its ticket, and what is logged of it. What was read of the request
+ * is given back in the thread that allocated it, which will need the same again. */
+static void
+forget_message(struct request *request)
+{
+	request->name = slice_of(request->endpoint->name);
+	message_set_body(&request->message, request->message.body);
+	request->message.variables = NULL;
+	http_forget(request->exchange);
+}
+
 /* The same without a thread that stays, where that is possible. LATER: the request is done()'s. */
 static enum outcome
 keep_later(struct request *request, enum store_state state, void (*done)(struct intake_ticket *))
@@ -659,6 +735,8 @@ keep_later(struct request *request, enum store_state state, void (*done)(struct 
 		return outcome;
 	if (!http_detach(request->exchange))
 		return put_and_stay(request);
+	if (state == STORE_QUEUED)
+		forget_message(request);
 	request->ticket.context = request;
 	request->ticket.done = done;
 	intake_put_later(request->intake, &request->ticket);
@@ -736,7 +814,7 @@ prepare_run(struct request *request)
 		.run = request->run,
 		.message = &request->message,
 		.received_ms = request->received_ms,
-		.remote_address = http_variable(request->exchange, "REMOTE_ADDR"),
+		.remote_address = request->remote,
 		.delivery = request->delivery,
 		.attempt = request->attempt,
 	};
@@ -984,7 +1062,7 @@ log_request(const struct request *request, enum outcome outcome)
 		LOG_NUMBER("status", request->answer.status),
 		LOG_TEXT("reason", request->reason),
 		LOG_NUMBER("bytes", (int64_t)request->body.len),
-		LOG_TEXT("from", http_variable(request->exchange, "REMOTE_ADDR")),
+		LOG_TEXT("from", request->remote[0] != '\0' ? request->remote : NULL),
 		LOG_US("ms", clock_us() - request->started_us),
 	};
 	log_record(success ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, outcomes[outcome].word, fields,
@@ -995,7 +1073,6 @@ log_request(const struct request *request, enum outcome outcome)
 static void
 note_refusal(const struct request *request)
 {
-	const char *address = http_variable(request->exchange, "REMOTE_ADDR");
 	struct tally_refusal refusal = {
 		.at_ms = request->received_ms,
 		.status = request->answer.status,
@@ -1006,7 +1083,7 @@ note_refusal(const struct request *request)
 		return;
 	snprintf(refusal.endpoint, sizeof refusal.endpoint, "%.*s",
 		(int)(request->name.len < 64 ? request->name.len : 64), request->name.data);
-	snprintf(refusal.remote, sizeof refusal.remote, "%s", address != NULL ? address : "");
+	snprintf(refusal.remote, sizeof refusal.remote, "%s", request->remote);
 	snprintf(refusal.reason, sizeof refusal.reason, "%s",
 		request->reason != NULL ? request->reason : "");
 	tally_refuse(intake_tally(request->intake), &refusal);
@@ -1020,22 +1097,6 @@ answer(struct request *request, enum outcome outcome)
 	log_request(request, outcome);
 	note_refusal(request);
 	http_answer(request->exchange, &request->answer);
-}
-
-static void
-request_free(struct request *request)
-{
-	run_result_free(&request->result);
-	message_free(&request->message);
-	handshake_answer_free(&request->handshake);
-	buf_free(&request->success);
-	buf_free(&request->variables);
-	buf_free(&request->event);
-	buf_free(&request->key);
-	buf_free(&request->id);
-	buf_free(&request->body);
-	service_release(request->snapshot);
-	free(request);
 }
 
 /*
@@ -1093,12 +1154,14 @@ answer_settled(struct intake_ticket *ticket)
 bool
 receive(void *context, struct http_exchange *exchange)
 {
-	struct request *request = xcalloc(1, sizeof *request);
+	struct request *request = request_new();
+	const char *address = http_variable(exchange, "REMOTE_ADDR");
 	request->receiver = context;
 	request->exchange = exchange;
 	request->started_us = clock_us();
 	request->received_ms = clock_wall_ms();
 	request->retry_after_s = RETRY_AFTER_S;
+	snprintf(request->remote, sizeof request->remote, "%s", address != NULL ? address : "");
 	run_result_init(&request->result);
 	handshake_answer_init(&request->handshake);
 	buf_init(&request->success, 0);

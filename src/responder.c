@@ -296,15 +296,6 @@ send_all(struct connection *connection, struct slice data)
 	return sent;
 }
 
-static void
-buf_reuse(struct buf *buf)
-{
-	if (buf->size > KEPT_MAX)
-		buf_free(buf);
-	else
-		buf_clear(buf);
-}
-
 static bool
 fastcgi_send(struct http_exchange *exchange, struct slice head, struct slice body)
 {
@@ -317,8 +308,8 @@ fastcgi_send(struct http_exchange *exchange, struct slice head, struct slice bod
 		send_all(connection, buf_slice(&connection->out));
 	if (!sent)
 		(void)write_all(STDERR_FILENO, log);
-	buf_reuse(&connection->out);
-	buf_reuse(&connection->log);
+	buf_reuse(&connection->out, KEPT_MAX);
+	buf_reuse(&connection->log, KEPT_MAX);
 	return sent;
 }
 
@@ -497,6 +488,14 @@ fastcgi_detach(struct http_exchange *exchange)
 	return true;
 }
 
+/* malloc(3) gives it to the next request of this thread, and nobody has to wait for another one's arena. */
+static void
+fastcgi_forget(struct http_exchange *exchange)
+{
+	struct connection *connection = (struct connection *)exchange;
+	FCGX_Free(&connection->request, 0);
+}
+
 static void
 fastcgi_attach(struct http_exchange *exchange)
 {
@@ -523,6 +522,7 @@ connection_serve(struct connection *connection, int fd, const struct http_limits
 		.send = fastcgi_send,
 		.wait = fastcgi_wait,
 		.detach = fastcgi_detach,
+		.forget = fastcgi_forget,
 		.attach = fastcgi_attach,
 		.release = fastcgi_release,
 	};

@@ -182,6 +182,26 @@ cleared_buffer_keeps_its_memory(void **state)
 }
 
 static void
+reused_buffer_keeps_little_memory(void **state)
+{
+	struct buf buf;
+	char *data;
+
+	(void)state;
+	buf_init(&buf, 1000);
+	assert_true(buf_append_text(&buf, "abc"));
+	data = buf.data;
+	buf_reuse(&buf, buf.size);
+	assert_ptr_equal(buf.data, data);
+	assert_string_equal(buf_text(&buf), "");
+	assert_int_equal(buf.len, 0);
+	buf_reuse(&buf, buf.size - 1);
+	assert_null(buf.data);
+	assert_true(buf_append_text(&buf, "d"));
+	buf_free(&buf);
+}
+
+static void
 freed_buffer_is_usable_again(void **state)
 {
 	struct buf buf;
@@ -339,6 +359,7 @@ main(void)
 		cmocka_unit_test(reserved_room_may_be_written),
 		cmocka_unit_test(contents_survive_growth),
 		cmocka_unit_test(cleared_buffer_keeps_its_memory),
+		cmocka_unit_test(reused_buffer_keeps_little_memory),
 		cmocka_unit_test(freed_buffer_is_usable_again),
 		cmocka_unit_test(taken_text_belongs_to_the_caller),
 		cmocka_unit_test(slices_compare_by_bytes),
