@@ -287,11 +287,18 @@ enum store_result store_recover(
 	struct store *store, int64_t now_ms, int64_t longest_wait_ms, unsigned *count_out);
 
 /*
- * The wall clock was set, by_ms ahead (back, when negative): retries that were put off by it, from first_ms to last_ms
- * as it went before, are due as much later or earlier. *count_out: how many.
+ * The clock by which retries are put off: what it showed when the machine was started (the wall clock minus
+ * CLOCK_BOOTTIME), as store_move_due() kept it last since that start. NONE: it did not, or starts cannot be told from each
+ * other here.
  */
-enum store_result store_move_due(
-	struct store *store, int64_t first_ms, int64_t last_ms, int64_t by_ms, unsigned *count_out);
+enum store_result store_booted(struct store *store, int64_t *booted_ms_out);
+
+/*
+ * The clock was set: it was was_ms at the start of the machine, boot_ms ago, and is booted_ms there now, which is kept.
+ * Retries that were put off by it since then are due as much later or earlier. *count_out: how many.
+ */
+enum store_result store_move_due(struct store *store, int64_t was_ms, int64_t booted_ms,
+	int64_t boot_ms, unsigned *count_out);
 
 /* ---- What is seen: the ledger ---- */
 

@@ -12,7 +12,7 @@
 
 /* What a text names. */
 struct named {
-	char boot[40];
+	char boot[OWNER_BOOT_MAX];
 	char space[32];
 	long pid;
 	char start[24];
@@ -57,7 +57,7 @@ read_stat(long pid, char *state_out, char start_out[24])
 const char *
 owner_of_this_process(struct owner *self)
 {
-	char boot[40], space[32] = "-", start[24] = "-", link[32], state;
+	char boot[OWNER_BOOT_MAX], space[32] = "-", start[24] = "-", link[32], state;
 	ssize_t n;
 	if (self->pid == getpid())
 		return self->text;
@@ -83,12 +83,18 @@ owner_of_this_process(struct owner *self)
 void
 owner_of_child(struct owner *self, pid_t child, char out[OWNER_MAX])
 {
-	char boot[40] = "-", space[32] = "-", start[24] = "-", state;
+	char boot[OWNER_BOOT_MAX] = "-", space[32] = "-", start[24] = "-", state;
 	sscanf(owner_of_this_process(self), "%39s %31s", boot, space);
 	/* Where this process could read nothing of itself in /proc, the child cannot either. */
 	if (strcmp(space, "-") != 0 && !read_stat((long)child, &state, start))
 		memcpy(start, "-", 2);
 	snprintf(out, OWNER_MAX, "%s %s %ld %s", boot, space, (long)child, start);
+}
+
+bool
+owner_boot(struct owner *self, char out[OWNER_BOOT_MAX])
+{
+	return sscanf(owner_of_this_process(self), "%39s", out) == 1 && strcmp(out, "-") != 0;
 }
 
 static bool

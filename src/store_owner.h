@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #define OWNER_MAX 160
+#define OWNER_BOOT_MAX 40
 
 /* The process that asks; begins as zeros. */
 struct owner {
@@ -21,6 +22,9 @@ struct owner {
 const char *owner_of_this_process(struct owner *self);
 /* What a child of this process, not yet waited for, would write itself. */
 void owner_of_child(struct owner *self, pid_t child, char out[OWNER_MAX]);
+
+/* This start of this machine. false: it cannot be told from others. */
+bool owner_boot(struct owner *self, char out[OWNER_BOOT_MAX]);
 
 enum life { LIFE_OVER, LIFE_GOES_ON, LIFE_UNKNOWN };
 

@@ -197,17 +197,46 @@ store_recover(struct store *store, int64_t now, int64_t longest_wait_ms, unsigne
 }
 
 enum store_result
-store_move_due(
-	struct store *store, int64_t first_ms, int64_t last_ms, int64_t by_ms, unsigned *count_out)
+store_booted(struct store *store, int64_t *booted_ms_out)
 {
+	char boot[OWNER_BOOT_MAX];
+	enum store_result result = store_ready(store);
+	if (result != STORE_OK)
+		return result;
+	if (!owner_boot(&store->owner, boot))
+		return STORE_NONE;
+	struct sqlite3_stmt *statement = sql_use(store, SQL_BOOT);
+	sql_bind_text(store, statement, 1, boot);
+	bool found = sql_step(store, statement);
+	if (found)
+		*booted_ms_out = sql_column_number(statement, 0);
+	if (!sql_finish(store, statement))
+		return store_fail(store);
+	return found ? STORE_OK : STORE_NONE;
+}
+
+enum store_result
+store_move_due(struct store *store, int64_t was_ms, int64_t booted_ms, int64_t boot_ms,
+	unsigned *count_out)
+{
+	char boot[OWNER_BOOT_MAX];
+	unsigned moved = 0;
 	enum store_result result = store_begin(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
-	struct sqlite3_stmt *statement = sql_use(store, SQL_DUE_MOVE);
-	sql_bind_number(store, statement, 1, first_ms);
-	sql_bind_number(store, statement, 2, last_ms);
-	sql_bind_number(store, statement, 3, by_ms);
-	unsigned moved = sql_run(store, statement) ? (unsigned)sql_changes(store) : 0;
+	if (booted_ms != was_ms) {
+		struct sqlite3_stmt *statement = sql_use(store, SQL_DUE_MOVE);
+		sql_bind_number(store, statement, 1, was_ms);
+		sql_bind_number(store, statement, 2, was_ms + boot_ms);
+		sql_bind_number(store, statement, 3, booted_ms - was_ms);
+		moved = sql_run(store, statement) ? (unsigned)sql_changes(store) : 0;
+	}
+	if (sql_ok(store) && owner_boot(&store->owner, boot)) {
+		struct sqlite3_stmt *statement = sql_use(store, SQL_BOOT_SET);
+		sql_bind_text(store, statement, 1, boot);
+		sql_bind_number(store, statement, 2, booted_ms);
+		sql_run(store, statement);
+	}
 	result = store_end(store);
 	if (result == STORE_OK)
 		*count_out = moved;

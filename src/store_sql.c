@@ -19,6 +19,14 @@
 
 #include <sqlite3.h>
 
+/* One row, or none: the clock by which retries were put off, see store_booted(). */
+#define BOOT_TABLE                                                                   \
+	"CREATE TABLE boot("                                                         \
+	" id INTEGER PRIMARY KEY,"                                                   \
+	" machine TEXT NOT NULL," /* which start of which: the kernel's boot_id */   \
+	" wall INTEGER NOT NULL"  /* ms since 1970, what the clock showed at that */ \
+	") STRICT;"
+
 const char sql_schema[] =
 	/* A name that was ever put to, and how many of its events are in each state. */
 	"CREATE TABLE endpoint("
@@ -103,15 +111,16 @@ const char sql_schema[] =
 	" touched INTEGER NOT NULL"     /* changed where a commit has nothing else to sync */
 	") STRICT;"
 	"INSERT INTO clock VALUES(1, 0, CAST((julianday('now') - 2440587.5) * 86400000 AS "
-	"INTEGER), -1, 0, 0, 0);"
-	"PRAGMA application_id = 1752133483;"
-	"PRAGMA user_version = 2;";
+	"INTEGER), -1, 0, 0, 0);" BOOT_TABLE "PRAGMA application_id = 1752133483;"
+	"PRAGMA user_version = 3;";
 
-const char sql_upgrade[] = "DROP INDEX IF EXISTS event_dead;"
-			   "CREATE INDEX event_ended ON event(state) WHERE state >= 2;"
-			   "PRAGMA user_version = 2;";
+/* From version 1 or 2. */
+const char sql_upgrade[] =
+	"DROP INDEX IF EXISTS event_dead;"
+	"CREATE INDEX IF NOT EXISTS event_ended ON event(state) WHERE state >= 2;" BOOT_TABLE
+	"PRAGMA user_version = 3;";
 
-_Static_assert(APPLICATION_ID == 1752133483 && VERSION == 2, "the schema says both as text");
+_Static_assert(APPLICATION_ID == 1752133483 && VERSION == 3, "the schema says both as text");
 
 /* In the order of sql_row(). */
 #define ROW_COLUMNS                                                                        \
@@ -216,6 +225,8 @@ static const char *const statements[SQL_COUNT] = {
 		"UPDATE event SET due = max(due + ?3, 2), changed = changed + ?3 WHERE id IN"
 		" (SELECT id FROM event INDEXED BY event_queued WHERE state = 0 AND due > 1"
 		" AND changed BETWEEN ?1 AND ?2)",
+	[SQL_BOOT] = "SELECT wall FROM boot WHERE id = 1 AND machine = ?1",
+	[SQL_BOOT_SET] = "INSERT OR REPLACE INTO boot(id, machine, wall) VALUES(1, ?1, ?2)",
 	[SQL_COUNT_RUNNING] = "SELECT p.id, p.name, p.running, (SELECT count(*) FROM event INDEXED "
 			      "BY event_running"
 			      " WHERE state = 1 AND endpoint = p.id) FROM endpoint AS p",

@@ -36,7 +36,7 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 #define APPLICATION_ID 0x686f6f6b /* "hook" */
-#define VERSION 2
+#define VERSION 3
 
 #define WAIT_MS 4000 /* for other writers, where the caller says nothing */
 #define AT_ONCE 1    /* due of a retry that waits for nothing */
@@ -82,6 +82,8 @@ enum sql {
 	SQL_DUE_FAR,
 	SQL_DUE_MEND,
 	SQL_DUE_MOVE,
+	SQL_BOOT,
+	SQL_BOOT_SET,
 	SQL_COUNT_RUNNING,
 	SQL_COUNT_QUEUED,
 	SQL_MEND_RUNNING,

@@ -167,22 +167,40 @@ worker_house_wall_ms(const struct worker_house *house, int64_t boot_ms)
 	return house->booted_ms + boot_ms;
 }
 
+/* As the last worker knew it; where none did since the machine was started, as it is. false: not yet. */
+static bool
+recall_clock(struct worker_house *house)
+{
+	enum store_result result = store_booted(house->store, &house->booted_ms);
+	house->booted_known = result == STORE_OK || result == STORE_NONE;
+	house->booted_kept = result == STORE_OK;
+	return house->booted_known;
+}
+
 bool
 worker_house_heed_clock(struct worker_house *house)
 {
+	if (!house->booted_known && !recall_clock(house))
+		return false;
 	int64_t boot_ms = clock_boot_ms(), booted_ms = clock_wall_ms() - boot_ms;
 	int64_t by_ms = booted_ms - house->booted_ms;
+	bool is_set = by_ms <= -CLOCK_SET_MS || by_ms >= CLOCK_SET_MS;
 	unsigned moved = 0;
-	if (by_ms > -CLOCK_SET_MS && by_ms < CLOCK_SET_MS)
+	if (!is_set && house->booted_kept)
 		return false;
-	enum store_result result = store_move_due(house->store, house->booted_ms,
-		worker_house_wall_ms(house, boot_ms), by_ms, &moved);
+	if (!is_set)
+		booted_ms = house->booted_ms;
+	enum store_result result =
+		store_move_due(house->store, house->booted_ms, booted_ms, boot_ms, &moved);
 	if (result != STORE_OK && result != STORE_NONE) {
 		worker_house_complain(
 			house, "the clock was set, and retries cannot be put off by as much yet");
 		return false;
 	}
 	house->booted_ms = booted_ms;
+	house->booted_kept = true;
+	if (!is_set)
+		return false;
 	if (may_say(&house->clock_said_ms)) /* it may stand still */
 		log_message(LOG_LEVEL_WARNING, "worker",
 			"the clock was set %s by %" PRId64 " s: %u retries keep their waits",
@@ -207,6 +225,7 @@ worker_house_begin(struct worker_house *house, bool once)
 	house->prune_at_ms = now + (once ? 0 : PRUNE_MS / 10);
 	house->orphans_at_ms = now + (once ? 0 : ORPHAN_MS);
 	house->booted_ms = clock_wall_ms() - clock_boot_ms();
+	house->booted_known = house->booted_kept = false;
 }
 
 void

@@ -21,6 +21,8 @@ struct worker_house {
 	bool prunes;         /* a round of retention is not at its end */
 	int64_t recover_at_ms, prune_at_ms, orphans_at_ms;
 	int64_t booted_ms; /* wall clock, as it was last seen to be set, when the machine was started */
+	bool booted_known; /* the store was asked, too */
+	bool booted_kept;  /* and has it */
 	int64_t complained_ms, clock_said_ms;
 };
 
@@ -35,8 +37,8 @@ void worker_house_begin(struct worker_house *house, bool once);
 void worker_house_adopt(struct worker_house *house, const struct config *config);
 
 /*
- * Somebody may set the wall clock: the waits of retries go on as they were. What was put off before the machine was
- * started was so by another clock, and stays. true: that was so, and something may be due.
+ * Somebody may set the wall clock, also while no worker runs: the waits of retries go on as they were. What was put off
+ * before the machine was started was so by another clock, and stays. true: that was so, and something may be due.
  */
 bool worker_house_heed_clock(struct worker_house *house);
 

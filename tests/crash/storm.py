@@ -1220,7 +1220,7 @@ def scenario_clock_set(children):
     }, top='worker = "off"\nrunners = 4') as lab:
         clock = Clock(lab.path("clock"))
         lab.keep_server(clock.environment)
-        lab.keep_worker(clock.environment)
+        worker = lab.keep_worker(clock.environment)
         events = [Event("far", f"far-{i}", "late") for i in range(20)]
         events += [Event("near", f"near-{i}", "late") for i in range(5)]
         for event in events:
@@ -1263,6 +1263,20 @@ def scenario_clock_set(children):
                                    for due in dues("hour").values()),  # pylint: disable=W0640
                        f"all wait for an hour, when the clock was set to {offset_s} s")
             moved += i + 1
+        # While there is no worker: cron starts one each minute, or somebody an hour later.
+        worker.paused.set()
+        os.kill(worker.pid, signal.SIGTERM)
+        wait_until(lambda: worker.pid == 0, "the worker has ended")
+        for offset_s in (-9 * hour_s, 0, -hour_s // 2, 0):
+            clock.set(offset_s)
+            before = len(lab.lines())
+            status, _ = lab.command("worker", "--once", environment=clock.environment)
+            must(status == 0, f"worker --once exited with {status}")
+            must(len(lab.lines()) == before, "a clock that is set makes no retry come early")
+            must(len(dues("hour")) == 8 and all(
+                2500 < due - time.time() - offset_s < 4600 for due in dues("hour").values()),
+                f"all wait for an hour, when the clock was set to {offset_s} s without a worker")
+            moved += 8
         return f"{moved} retries kept their waits when the clock was set"
 
 

@@ -393,7 +393,7 @@ the_database_is_made_for_its_owner_alone(void **state)
 	assert_mode(path, 0600);
 	store_free(store);
 	assert_int_equal(raw_number("PRAGMA application_id"), 0x686f6f6b);
-	assert_int_equal(raw_number("PRAGMA user_version"), 2);
+	assert_int_equal(raw_number("PRAGMA user_version"), 3);
 	assert_int_equal(raw_number("SELECT count(*) FROM pragma_journal_mode WHERE "
 				    "journal_mode = 'wal'"),
 		1);
@@ -683,9 +683,9 @@ what_is_not_ours_is_refused_and_left_alone(void **state)
 	store = store_new(database);
 	put_new(store, "orders", "a");
 	store_free(store);
-	raw("PRAGMA user_version = 3");
+	raw("PRAGMA user_version = 4");
 	assert_refused("newer hookcgi");
-	raw("PRAGMA user_version = 2; PRAGMA application_id = 5");
+	raw("PRAGMA user_version = 3; PRAGMA application_id = 5");
 	assert_refused("something else");
 	raw("PRAGMA application_id = 1752133483");
 	store = store_new(database);
@@ -696,24 +696,32 @@ what_is_not_ours_is_refused_and_left_alone(void **state)
 static void
 database_of_an_earlier_version_is_brought_up_to_date(void **state)
 {
+	static const char *const earlier[] = {
+		"DROP INDEX event_ended; CREATE INDEX event_dead ON event(state) WHERE state = 3;"
+		"DROP TABLE boot; PRAGMA user_version = 1",
+		"DROP TABLE boot; PRAGMA user_version = 2",
+	};
 	struct store *store = store_new(database), *other;
 
 	(void)state;
 	put_new(store, "orders", "a");
 	store_free(store);
-	raw("DROP INDEX event_ended; CREATE INDEX event_dead ON event(state) WHERE state = 3;"
-	    "PRAGMA user_version = 1");
-	store = store_new(database);
-	other = store_new(database);
-	assert_state(store, 1, STORE_QUEUED);
-	assert_state(other, 1, STORE_QUEUED);
-	put_new(other, "orders", "b");
-	assert_int_equal(raw_number("PRAGMA user_version"), 2);
-	assert_int_equal(raw_number("SELECT group_concat(name) = 'event_ended' FROM sqlite_schema"
-				    " WHERE name IN ('event_dead', 'event_ended')"),
-		1);
-	store_free(store);
-	store_free(other);
+	for (size_t i = 0; i < sizeof earlier / sizeof earlier[0]; i++) {
+		raw(earlier[i]);
+		store = store_new(database);
+		other = store_new(database);
+		assert_state(store, 1, STORE_QUEUED);
+		assert_state(other, 1, STORE_QUEUED);
+		put_new(other, "orders", (char[]){ (char)('b' + i), '\0' });
+		assert_int_equal(raw_number("PRAGMA user_version"), 3);
+		assert_int_equal(
+			raw_number("SELECT group_concat(name) = 'event_ended' FROM sqlite_schema"
+				   " WHERE name IN ('event_dead', 'event_ended')"),
+			1);
+		assert_int_equal(raw_number("SELECT count(*) FROM boot"), 0);
+		store_free(store);
+		store_free(other);
+	}
 }
 
 static void
@@ -2289,7 +2297,7 @@ when_the_clock_was_set_waits_go_on(void **state)
 	struct store *store = store_new(database);
 	struct store_job job;
 	unsigned count = 99;
-	int64_t now = clock_wall_ms();
+	int64_t now = clock_wall_ms(), booted = 0;
 	(void)state;
 	store_job_init(&job);
 	for (int i = 0; i < 4; i++)
@@ -2301,8 +2309,18 @@ when_the_clock_was_set_waits_go_on(void **state)
 			settle(store, id, 1, STORE_QUEUED, id == 3 ? 0 : now + HOUR_MS, "later"));
 	}
 	raw("UPDATE event SET changed = 1000 WHERE id = 2");
-	assert_ok(store, store_move_due(store, now - DAY_MS, now + DAY_MS, -2 * HOUR_MS, &count));
+	/* The machine was started a day ago; and the clock is set back now. */
+	assert_int_equal(store_booted(store, &booted), STORE_NONE);
+	assert_ok(store, store_move_due(store, now - DAY_MS, now - DAY_MS, DAY_MS, &count));
+	assert_int_equal(count, 0);
+	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 1"), now + HOUR_MS);
+	assert_ok(store, store_booted(store, &booted));
+	assert_int_equal(booted, now - DAY_MS);
+	assert_ok(store, store_move_due(store, now - DAY_MS, now - DAY_MS - 2 * HOUR_MS,
+				 DAY_MS + HOUR_MS, &count));
 	assert_int_equal(count, 1);
+	assert_ok(store, store_booted(store, &booted));
+	assert_int_equal(booted, now - DAY_MS - 2 * HOUR_MS);
 	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 1"), now - HOUR_MS);
 	assert_in_range(raw_number("SELECT changed FROM event WHERE id = 1"), now - 2 * HOUR_MS,
 		now - HOUR_MS);
@@ -2310,9 +2328,17 @@ when_the_clock_was_set_waits_go_on(void **state)
 	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 3"), 1);
 	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 4"), 0);
 	/* And ahead again: it is known as one that was put off by this clock. */
-	assert_ok(store, store_move_due(store, now - DAY_MS, now, 2 * HOUR_MS, &count));
+	assert_ok(store, store_move_due(store, now - DAY_MS - 2 * HOUR_MS, now - DAY_MS,
+				 DAY_MS + HOUR_MS, &count));
 	assert_int_equal(count, 1);
 	assert_int_equal(raw_number("SELECT due FROM event WHERE id = 1"), now + HOUR_MS);
+	/* Another start of the machine, or another machine. */
+	raw("UPDATE boot SET machine = 'other'");
+	assert_int_equal(store_booted(store, &booted), STORE_NONE);
+	assert_ok(store, store_move_due(store, now, now, 0, &count));
+	assert_ok(store, store_booted(store, &booted));
+	assert_int_equal(booted, now);
+	assert_int_equal(raw_number("SELECT count(*) FROM boot"), 1);
 	store_job_free(&job);
 	store_free(store);
 	assert_counts_are_exact();
