@@ -2,9 +2,9 @@
  *
  * The supervisor is the only one with a connection to the store. It claims events, each for one of its runners
  * and in that process's name, hands them over (errand.h), and records what comes back. What has come while it was
- * busy with one commit, and the claims for all who have nothing to do, are the next commit: nobody waits for
- * company, and the more come the fewer syncs each costs. Before, each runner had a connection: each commit of one
- * made the others read their pages anew, and they waited for each other's turn to write (bench/README.md).
+ * busy with one commit, and the claims for all who have nothing to do, are the next commit: the more come the fewer
+ * syncs each costs. Before, each runner had a connection: each commit of one made the others read their pages anew, and
+ * they waited for each other's turn to write (bench/README.md).
  *
  * It looks for work when somebody has nothing to do and a byte comes through the FIFO, at least once a second, and
  * with each result: the byte is a hint that may be lost, and a lane that was freed sends none. The rest is
