@@ -14,6 +14,9 @@
  *   sync MS         each fdatasync takes MS longer (by a function of that name in this program): events a
  *                   second of 16 threads through intake.h beside one thread that appends 2 KB to a file
  *                   and syncs it. Goal: ratio 10
+ *   batch [EVENTS]  EVENTS (default 20,000) are put in commits of 1, 4, 11, 16 and 32 by one thread, each with its sync:
+ *                   us of its own processor time (user and system) an event, us in all, and us to copy the log, which
+ *                   it does when that has the length at which intake.h's thread begins
  *   large [KB]      16 threads put events with bodies of KB (default 1000) through intake.h: events a second, how
  *                   long a put takes, and the longest write-ahead log, which has to be copied meanwhile
  *   fill DATABASE N [ENDPOINT [PROVIDER]]
@@ -738,6 +741,55 @@ run_sync(double ms)
 	printf("  ratio %.2f   goal 10\n", median(&ratios));
 }
 
+/* Of this thread. */
+static double
+processor_us(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (double)used.tv_sec * 1e6 + (double)used.tv_nsec / 1e3;
+}
+
+static void
+batch_round(size_t size, int64_t count)
+{
+	double put_us = 0, copy_us = 0, all_us = 0;
+	char path[PATH_MAX];
+
+	path_in_scratch(path);
+	struct store *store = store_new(path);
+	store_checkpoint_apart(store);
+	for (int64_t left = count; left > 0; left -= (int64_t)size) {
+		double began = processor_us();
+		int64_t began_us = clock_us();
+		put(store, "bench", "plain", size);
+		put_us += processor_us() - began;
+		all_us += (double)(clock_us() - began_us);
+		if (store_log_frames(store) < STORE_LOG_LONG_APART)
+			continue;
+		began = processor_us();
+		if (store_checkpoint(store, false) != STORE_OK)
+			die("copy: %s", store_reason(store));
+		copy_us += processor_us() - began;
+	}
+	printf("commits of %2zu: put %6.1f us of processor time an event, %6.1f us in all; copied "
+	       "%5.1f us\n",
+		size, put_us / (double)count, all_us / (double)count, copy_us / (double)count);
+	store_free(store);
+	remove_database(path);
+}
+
+static void
+run_batch(int64_t count)
+{
+	static const size_t sizes[] = { 1, 4, 11, 16, 32 };
+
+	how = SYNC_REAL;
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+		batch_round(sizes[i], count);
+}
+
 static void
 run_large(double kb)
 {
@@ -802,6 +854,8 @@ run(const char *name, const char *number)
 	} else if (strcmp(name, "prune") == 0) {
 		prune_with(SYNC_REAL, number != NULL ? strtoll(number, NULL, 10) : 100000);
 		prune_with(SYNC_NONE, number != NULL ? strtoll(number, NULL, 10) : 100000);
+	} else if (strcmp(name, "batch") == 0) {
+		run_batch(number != NULL ? strtoll(number, NULL, 10) : 20000);
 	} else if (strcmp(name, "large") == 0) {
 		run_large(number != NULL ? strtod(number, NULL) : 1000);
 	} else {
@@ -869,6 +923,8 @@ main(int argc, char **argv)
 		return run_in_scratch(name, number, 3600);
 	if (strcmp(name, "prune") == 0 && usable)
 		return run_in_scratch(name, number, 900);
+	if (strcmp(name, "batch") == 0 && usable)
+		return run_in_scratch(name, number, 300);
 	if (strcmp(name, "large") == 0 && usable)
 		return run_in_scratch(name, number, 300);
 	if (strcmp(name, "sync") == 0 && usable && number != NULL)
@@ -881,7 +937,7 @@ main(int argc, char **argv)
 		return 0;
 	}
 	fprintf(stderr, "usage: store grow [MAX, 10000 at least] | prune [EVENTS] | sync MS "
-			"| large [KB]\n"
+			"| batch [EVENTS] | large [KB]\n"
 			"       store fill /DATABASE N [ENDPOINT [PROVIDER]]\n");
 	return 2;
 }

@@ -229,7 +229,7 @@ queue_account() {
 
 what_next() {
 	local as=
-	[ "$(id -u)" -ne 0 ] || as='sudo -u www-data '
+	[ "$(id -u)" -ne 0 ] || as='runuser -u www-data -- '
 	cat <<-TEXT
 
 		Serving until Ctrl-C. In another terminal:
