@@ -286,19 +286,23 @@ enum store_result store_settle_and_claim(struct store *store, struct store_settl
 enum store_result store_recover(
 	struct store *store, int64_t now_ms, int64_t longest_wait_ms, unsigned *count_out);
 
+/* Less is no clock that was set, but the one that is kept right (NTP). */
+#define STORE_CLOCK_SET_MS 1000
+
 /*
  * The clock by which retries are put off: what it showed when the machine was started (the wall clock minus
- * CLOCK_BOOTTIME), as store_move_due() kept it last since that start. NONE: it did not, or starts cannot be told from each
- * other here.
+ * CLOCK_BOOTTIME), as store_heed_clock() kept it last since that start. NONE: it did not, or starts cannot be told from
+ * each other here.
  */
 enum store_result store_booted(struct store *store, int64_t *booted_ms_out);
 
 /*
- * The clock was set: it was was_ms at the start of the machine, boot_ms ago, and is booted_ms there now, which is kept.
- * Retries that were put off by it since then are due as much later or earlier. *count_out: how many.
+ * At the start of the machine, boot_ms ago, the clock was *booted_ms, as it is set now. Where it was kept as another one (or
+ * is not kept, and was was_ms), retries that were put off by that one since then are due as much later or earlier; and
+ * it is kept. *booted_ms: what retries go by from here on. *count_out: how many were moved.
  */
-enum store_result store_move_due(struct store *store, int64_t was_ms, int64_t booted_ms,
-	int64_t boot_ms, unsigned *count_out);
+enum store_result store_heed_clock(struct store *store, int64_t was_ms, int64_t boot_ms,
+	int64_t *booted_ms, unsigned *count_out);
 
 /* ---- What is seen: the ledger ---- */
 

@@ -12,7 +12,7 @@
 
 /* What a text names. */
 struct named {
-	char boot[OWNER_BOOT_MAX];
+	char boot[40];
 	char space[32];
 	long pid;
 	char start[24];
@@ -57,7 +57,7 @@ read_stat(long pid, char *state_out, char start_out[24])
 const char *
 owner_of_this_process(struct owner *self)
 {
-	char boot[OWNER_BOOT_MAX], space[32] = "-", start[24] = "-", link[32], state;
+	char boot[40], space[32] = "-", start[24] = "-", link[32], state;
 	ssize_t n;
 	if (self->pid == getpid())
 		return self->text;
@@ -83,7 +83,7 @@ owner_of_this_process(struct owner *self)
 void
 owner_of_child(struct owner *self, pid_t child, char out[OWNER_MAX])
 {
-	char boot[OWNER_BOOT_MAX] = "-", space[32] = "-", start[24] = "-", state;
+	char boot[40] = "-", space[32] = "-", start[24] = "-", state;
 	sscanf(owner_of_this_process(self), "%39s %31s", boot, space);
 	/* Where this process could read nothing of itself in /proc, the child cannot either. */
 	if (strcmp(space, "-") != 0 && !read_stat((long)child, &state, start))
@@ -94,7 +94,13 @@ owner_of_child(struct owner *self, pid_t child, char out[OWNER_MAX])
 bool
 owner_boot(struct owner *self, char out[OWNER_BOOT_MAX])
 {
-	return sscanf(owner_of_this_process(self), "%39s", out) == 1 && strcmp(out, "-") != 0;
+	char boot[40], clock[40];
+	ssize_t n = readlink("/proc/self/ns/time", clock, sizeof clock - 1);
+	clock[n > 0 ? n : 0] = '\0'; /* a kernel without has one for all */
+	if (sscanf(owner_of_this_process(self), "%39s", boot) != 1 || strcmp(boot, "-") == 0)
+		return false;
+	snprintf(out, OWNER_BOOT_MAX, "%s %s", boot, clock);
+	return true;
 }
 
 static bool

@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 #define OWNER_MAX 160
-#define OWNER_BOOT_MAX 40
+#define OWNER_BOOT_MAX 96
 
 /* The process that asks; begins as zeros. */
 struct owner {
@@ -23,7 +23,7 @@ const char *owner_of_this_process(struct owner *self);
 /* What a child of this process, not yet waited for, would write itself. */
 void owner_of_child(struct owner *self, pid_t child, char out[OWNER_MAX]);
 
-/* This start of this machine. false: it cannot be told from others. */
+/* This start of this machine, and whose CLOCK_BOOTTIME (time_namespaces(7)). false: it cannot be told from others. */
 bool owner_boot(struct owner *self, char out[OWNER_BOOT_MAX]);
 
 enum life { LIFE_OVER, LIFE_GOES_ON, LIFE_UNKNOWN };

@@ -196,6 +196,21 @@ store_recover(struct store *store, int64_t now, int64_t longest_wait_ms, unsigne
 	return result == STORE_OK ? mend_counts(store) : result;
 }
 
+/* In a transaction or without one. false: there is none, or it failed. */
+static bool
+read_booted(struct store *store, const char *boot, int64_t *booted_ms_out)
+{
+	struct sqlite3_stmt *statement = sql_use(store, SQL_BOOT);
+	sql_bind_text(store, statement, 1, boot);
+	int64_t booted_ms =
+		sql_step(store, statement) ? sql_column_number(statement, 0) : INT64_MIN;
+	/* What no clock shows is damaged. */
+	bool found = booted_ms > -STORE_NUMBER_MAX && booted_ms < STORE_NUMBER_MAX;
+	if (found)
+		*booted_ms_out = booted_ms;
+	return sql_finish(store, statement) && found;
+}
+
 enum store_result
 store_booted(struct store *store, int64_t *booted_ms_out)
 {
@@ -203,42 +218,43 @@ store_booted(struct store *store, int64_t *booted_ms_out)
 	enum store_result result = store_ready(store);
 	if (result != STORE_OK)
 		return result;
-	if (!owner_boot(&store->owner, boot))
-		return STORE_NONE;
-	struct sqlite3_stmt *statement = sql_use(store, SQL_BOOT);
-	sql_bind_text(store, statement, 1, boot);
-	bool found = sql_step(store, statement);
-	if (found)
-		*booted_ms_out = sql_column_number(statement, 0);
-	if (!sql_finish(store, statement))
-		return store_fail(store);
-	return found ? STORE_OK : STORE_NONE;
+	if (owner_boot(&store->owner, boot) && read_booted(store, boot, booted_ms_out))
+		return STORE_OK;
+	return sql_ok(store) ? STORE_NONE : store_fail(store);
 }
 
+/* What is kept decides, and is read in the same transaction: a commit whose sync has failed may be there all the same. */
 enum store_result
-store_move_due(struct store *store, int64_t was_ms, int64_t booted_ms, int64_t boot_ms,
+store_heed_clock(struct store *store, int64_t was_ms, int64_t boot_ms, int64_t *booted_ms,
 	unsigned *count_out)
 {
 	char boot[OWNER_BOOT_MAX];
+	bool told = owner_boot(&store->owner, boot);
 	unsigned moved = 0;
 	enum store_result result = store_begin(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
-	if (booted_ms != was_ms) {
+	bool kept = told && read_booted(store, boot, &was_ms);
+	int64_t by_ms = *booted_ms - was_ms;
+	bool is_set = by_ms <= -STORE_CLOCK_SET_MS || by_ms >= STORE_CLOCK_SET_MS;
+	if (is_set && sql_ok(store)) {
 		struct sqlite3_stmt *statement = sql_use(store, SQL_DUE_MOVE);
 		sql_bind_number(store, statement, 1, was_ms);
 		sql_bind_number(store, statement, 2, was_ms + boot_ms);
-		sql_bind_number(store, statement, 3, booted_ms - was_ms);
+		sql_bind_number(store, statement, 3, by_ms);
 		moved = sql_run(store, statement) ? (unsigned)sql_changes(store) : 0;
 	}
-	if (sql_ok(store) && owner_boot(&store->owner, boot)) {
+	int64_t now_ms = is_set ? *booted_ms : was_ms;
+	if (told && (is_set || !kept) && sql_ok(store)) {
 		struct sqlite3_stmt *statement = sql_use(store, SQL_BOOT_SET);
 		sql_bind_text(store, statement, 1, boot);
-		sql_bind_number(store, statement, 2, booted_ms);
+		sql_bind_number(store, statement, 2, now_ms);
 		sql_run(store, statement);
 	}
 	result = store_end(store);
-	if (result == STORE_OK)
+	if (result == STORE_OK) {
+		*booted_ms = now_ms;
 		*count_out = moved;
+	}
 	return result;
 }

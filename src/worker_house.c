@@ -9,7 +9,6 @@
 #include "log.h"
 #include "worker_runner.h"
 
-#define CLOCK_SET_MS 1000     /* less is no more than a retry's chance, see backoff */
 #define RECOVER_MS (5 * 1000) /* between two looks for dead processes */
 #define PRUNE_MS (60 * 1000)  /* between two rounds of retention */
 #define PRUNE_REST_MS 10      /* between two of its steps, at least; and as long as one took */
@@ -57,14 +56,40 @@ look_for_loss(struct worker_house *house)
 		tally_lose(house->tally, house->config->store, acknowledged, stored);
 }
 
+int64_t
+worker_house_wall_ms(const struct worker_house *house, int64_t boot_ms)
+{
+	return house->booted_ms + boot_ms;
+}
+
+/*
+ * The clock as whoever heeded it last knew it. Again and again: a backup may be put in the place of the
+ * store, with another one. The first since the machine was started keeps it. false: it cannot be known yet.
+ */
+static bool
+recall_clock(struct worker_house *house)
+{
+	int64_t booted_ms = house->booted_ms;
+	unsigned moved;
+	enum store_result result = store_booted(house->store, &booted_ms);
+	if (result == STORE_NONE)
+		(void)store_heed_clock(
+			house->store, booted_ms, clock_boot_ms(), &booted_ms, &moved);
+	house->booted_ms = booted_ms;
+	house->booted_known = house->booted_known || result == STORE_OK || result == STORE_NONE;
+	return house->booted_known;
+}
+
+/* All by the clock as it was heeded: what is put off is so by that one. */
 void
 worker_house_recover(struct worker_house *house)
 {
 	unsigned count = 0;
 	house->recover_at_ms = clock_ms() + RECOVER_MS;
 	look_for_loss(house);
-	if (store_recover(house->store, clock_wall_ms(), WORKER_LONGEST_WAIT_MS, &count) !=
-		STORE_OK) {
+	if (!recall_clock(house) ||
+		store_recover(house->store, worker_house_wall_ms(house, clock_boot_ms()),
+			WORKER_LONGEST_WAIT_MS, &count) != STORE_OK) {
 		worker_house_complain(
 			house, "what ended processes had claimed cannot be given back yet");
 		return;
@@ -161,22 +186,6 @@ bury_orphans(struct worker_house *house)
 	free(orphan.endpoint);
 }
 
-int64_t
-worker_house_wall_ms(const struct worker_house *house, int64_t boot_ms)
-{
-	return house->booted_ms + boot_ms;
-}
-
-/* As the last worker knew it; where none did since the machine was started, as it is. false: not yet. */
-static bool
-recall_clock(struct worker_house *house)
-{
-	enum store_result result = store_booted(house->store, &house->booted_ms);
-	house->booted_known = result == STORE_OK || result == STORE_NONE;
-	house->booted_kept = result == STORE_OK;
-	return house->booted_known;
-}
-
 bool
 worker_house_heed_clock(struct worker_house *house)
 {
@@ -184,23 +193,17 @@ worker_house_heed_clock(struct worker_house *house)
 		return false;
 	int64_t boot_ms = clock_boot_ms(), booted_ms = clock_wall_ms() - boot_ms;
 	int64_t by_ms = booted_ms - house->booted_ms;
-	bool is_set = by_ms <= -CLOCK_SET_MS || by_ms >= CLOCK_SET_MS;
 	unsigned moved = 0;
-	if (!is_set && house->booted_kept)
+	if (by_ms > -STORE_CLOCK_SET_MS && by_ms < STORE_CLOCK_SET_MS)
 		return false;
-	if (!is_set)
-		booted_ms = house->booted_ms;
 	enum store_result result =
-		store_move_due(house->store, house->booted_ms, booted_ms, boot_ms, &moved);
+		store_heed_clock(house->store, house->booted_ms, boot_ms, &booted_ms, &moved);
 	if (result != STORE_OK && result != STORE_NONE) {
 		worker_house_complain(
 			house, "the clock was set, and retries cannot be put off by as much yet");
 		return false;
 	}
 	house->booted_ms = booted_ms;
-	house->booted_kept = true;
-	if (!is_set)
-		return false;
 	if (may_say(&house->clock_said_ms)) /* it may stand still */
 		log_message(LOG_LEVEL_WARNING, "worker",
 			"the clock was set %s by %" PRId64 " s: %u retries keep their waits",
@@ -225,7 +228,7 @@ worker_house_begin(struct worker_house *house, bool once)
 	house->prune_at_ms = now + (once ? 0 : PRUNE_MS / 10);
 	house->orphans_at_ms = now + (once ? 0 : ORPHAN_MS);
 	house->booted_ms = clock_wall_ms() - clock_boot_ms();
-	house->booted_known = house->booted_kept = false;
+	house->booted_known = false;
 }
 
 void

@@ -21,8 +21,7 @@ struct worker_house {
 	bool prunes;         /* a round of retention is not at its end */
 	int64_t recover_at_ms, prune_at_ms, orphans_at_ms;
 	int64_t booted_ms; /* wall clock, as it was last seen to be set, when the machine was started */
-	bool booted_known; /* the store was asked, too */
-	bool booted_kept;  /* and has it */
+	bool booted_known; /* the store was asked what it was */
 	int64_t complained_ms, clock_said_ms;
 };
 

@@ -72,6 +72,7 @@ good) end 0 ;;
 slow) sleep 0.05; end 0 ;;
 long) sleep 1; end 0 ;;
 late) first && end 1; end 0 ;;
+tardy) sleep 1; first && end 1; end 0 ;;
 gone) first && end 100; end 0 ;;
 never) end 1 ;;
 crash) note K handler $$; kill -KILL $$ ;;
@@ -1263,20 +1264,60 @@ def scenario_clock_set(children):
                                    for due in dues("hour").values()),  # pylint: disable=W0640
                        f"all wait for an hour, when the clock was set to {offset_s} s")
             moved += i + 1
-        # While there is no worker: cron starts one each minute, or somebody an hour later.
+        # While there is no worker: cron starts one each minute, or somebody an hour later. The first of them finds a
+        # clock that nobody has kept.
         worker.paused.set()
         os.kill(worker.pid, signal.SIGTERM)
         wait_until(lambda: worker.pid == 0, "the worker has ended")
-        for offset_s in (-9 * hour_s, 0, -hour_s // 2, 0):
+        with sqlite3.connect(lab.path("store/db")) as database:
+            database.execute("DELETE FROM boot")
+        database.close()
+        last_s, before, due_before = 0, len(lab.lines()), {**dues("hour"), **dues("far")}
+        for offset_s in (0, -13 * hour_s, 0, -hour_s // 2, -40 * hour_s, 0):
             clock.set(offset_s)
-            before = len(lab.lines())
             status, _ = lab.command("worker", "--once", environment=clock.environment)
             must(status == 0, f"worker --once exited with {status}")
             must(len(lab.lines()) == before, "a clock that is set makes no retry come early")
-            must(len(dues("hour")) == 8 and all(
-                2500 < due - time.time() - offset_s < 4600 for due in dues("hour").values()),
-                f"all wait for an hour, when the clock was set to {offset_s} s without a worker")
-            moved += 8
+            due_now = {**dues("hour"), **dues("far")}
+            must(due_now.keys() == due_before.keys() and all(
+                abs(due - due_before[one] - offset_s) < 2 for one, due in due_now.items()),
+                f"all wait as long when the clock was set from {last_s} to {offset_s} s without a worker")
+            moved += len(due_now) if offset_s != last_s else 0
+            last_s = offset_s
+
+        def keep_waits(offset_s, before, when):
+            """Cron's worker runs nothing, and all wait as long as they did."""
+            status, _ = lab.command("worker", "--once", environment=clock.environment)
+            must(status == 0, f"worker --once exited with {status}")
+            now = {**dues("hour"), **dues("far")}
+            must(now.keys() == before.keys() and all(
+                abs(due - before[one] - offset_s) < 2 for one, due in now.items()),
+                f"all wait as long when the clock was set {when}")
+            return len(now)
+
+        # While a worker that is to stop waits for a handler; and while its runner does after it was killed.
+        for event, number, offset_s in (("long", signal.SIGTERM, -24 * hour_s),
+                                        ("tardy", signal.SIGKILL, -29 * hour_s)):
+            before, due_before = len(lab.lines()), {**dues("hour"), **dues("far")}
+            was_s, clock_s = last_s, time.time()
+            worker.paused.clear()
+            wait_until(lambda: worker.pid != 0, "the worker is there again")
+            must(lab.post(Event("hour", f"hour-{event}", event)).word == "accepted", "it is new")
+            wait_until(lambda: len(lab.lines()) > before, "its handler runs")  # pylint: disable=W0640
+            worker.paused.set()
+            os.kill(worker.pid, number)
+            clock.set(offset_s)
+            wait_until(lambda: worker.pid == 0, "the worker has ended")
+            wait_until(lambda: any(fields[0] == "E" for fields in lab.lines()[before:]),  # pylint: disable=W0640
+                       "its handler has ended")
+            if event == "tardy":
+                wait_until(lambda: dues("hour").keys() - due_before.keys(),  # pylint: disable=W0640
+                           "its runner has recorded it")
+                one, = dues("hour").keys() - due_before.keys()
+                must(2600 < dues("hour")[one] - clock_s - offset_s < 4600, "it waits for an hour")
+                due_before[one] = dues("hour")[one] - offset_s + was_s
+            moved += keep_waits(offset_s - was_s, due_before, f"when a worker got {number}")
+            last_s = offset_s
         return f"{moved} retries kept their waits when the clock was set"
 
 
