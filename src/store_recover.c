@@ -223,29 +223,40 @@ store_booted(struct store *store, int64_t *booted_ms_out)
 	return sql_ok(store) ? STORE_NONE : store_fail(store);
 }
 
+static bool
+is_set(int64_t was_ms, int64_t booted_ms)
+{
+	int64_t by_ms = booted_ms - was_ms;
+	return by_ms <= -STORE_CLOCK_SET_MS || by_ms >= STORE_CLOCK_SET_MS;
+}
+
 /* What is kept decides, and is read in the same transaction: a commit whose sync has failed may be there all the same. */
 enum store_result
 store_heed_clock(struct store *store, int64_t was_ms, int64_t boot_ms, int64_t *booted_ms,
 	unsigned *count_out)
 {
 	char boot[OWNER_BOOT_MAX];
-	bool told = owner_boot(&store->owner, boot);
 	unsigned moved = 0;
+	bool told = owner_boot(&store->owner, boot);
+	if (!told && !is_set(was_ms, *booted_ms)) { /* nothing to move, or to keep */
+		*booted_ms = was_ms;
+		*count_out = 0;
+		return STORE_OK;
+	}
 	enum store_result result = store_begin(store, clock_ms() + WAIT_MS);
 	if (result != STORE_OK)
 		return result;
 	bool kept = told && read_booted(store, boot, &was_ms);
-	int64_t by_ms = *booted_ms - was_ms;
-	bool is_set = by_ms <= -STORE_CLOCK_SET_MS || by_ms >= STORE_CLOCK_SET_MS;
-	if (is_set && sql_ok(store)) {
+	bool moves = is_set(was_ms, *booted_ms);
+	int64_t now_ms = moves ? *booted_ms : was_ms;
+	if (moves && sql_ok(store)) {
 		struct sqlite3_stmt *statement = sql_use(store, SQL_DUE_MOVE);
 		sql_bind_number(store, statement, 1, was_ms);
 		sql_bind_number(store, statement, 2, was_ms + boot_ms);
-		sql_bind_number(store, statement, 3, by_ms);
+		sql_bind_number(store, statement, 3, now_ms - was_ms);
 		moved = sql_run(store, statement) ? (unsigned)sql_changes(store) : 0;
 	}
-	int64_t now_ms = is_set ? *booted_ms : was_ms;
-	if (told && (is_set || !kept) && sql_ok(store)) {
+	if (told && (moves || !kept) && sql_ok(store)) {
 		struct sqlite3_stmt *statement = sql_use(store, SQL_BOOT_SET);
 		sql_bind_text(store, statement, 1, boot);
 		sql_bind_number(store, statement, 2, now_ms);
