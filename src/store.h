@@ -286,8 +286,9 @@ enum store_result store_settle_and_claim(struct store *store, struct store_settl
 enum store_result store_recover(
 	struct store *store, int64_t now_ms, int64_t longest_wait_ms, unsigned *count_out);
 
-/* Less is no clock that was set, but the one that is kept right (NTP). */
-#define STORE_CLOCK_SET_MS 1000
+/* Was the clock set, where it was was_ms at the start of the machine and is booted_ms there now? By less than a second it
+ * is only kept right (NTP). */
+bool store_clock_is_set(int64_t was_ms, int64_t booted_ms);
 
 /*
  * The clock by which retries are put off: what it showed when the machine was started (the wall clock minus

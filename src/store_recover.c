@@ -12,6 +12,7 @@
 #include "alloc.h"
 #include "clock.h"
 
+#define CLOCK_SET_MS 1000
 #define FIX_STEP 1000      /* due times mended in one transaction */
 #define RUNNING_MAX 100000 /* owners that one look at the running ones judges */
 
@@ -223,11 +224,11 @@ store_booted(struct store *store, int64_t *booted_ms_out)
 	return sql_ok(store) ? STORE_NONE : store_fail(store);
 }
 
-static bool
-is_set(int64_t was_ms, int64_t booted_ms)
+bool
+store_clock_is_set(int64_t was_ms, int64_t booted_ms)
 {
 	int64_t by_ms = booted_ms - was_ms;
-	return by_ms <= -STORE_CLOCK_SET_MS || by_ms >= STORE_CLOCK_SET_MS;
+	return by_ms <= -CLOCK_SET_MS || by_ms >= CLOCK_SET_MS;
 }
 
 /* What is kept decides, and is read in the same transaction: a commit whose sync has failed may be there all the same. */
@@ -238,7 +239,7 @@ store_heed_clock(struct store *store, int64_t was_ms, int64_t boot_ms, int64_t *
 	char boot[OWNER_BOOT_MAX];
 	unsigned moved = 0;
 	bool told = owner_boot(&store->owner, boot);
-	if (!told && !is_set(was_ms, *booted_ms)) { /* nothing to move, or to keep */
+	if (!told && !store_clock_is_set(was_ms, *booted_ms)) { /* nothing to move, or to keep */
 		*booted_ms = was_ms;
 		*count_out = 0;
 		return STORE_OK;
@@ -247,7 +248,7 @@ store_heed_clock(struct store *store, int64_t was_ms, int64_t boot_ms, int64_t *
 	if (result != STORE_OK)
 		return result;
 	bool kept = told && read_booted(store, boot, &was_ms);
-	bool moves = is_set(was_ms, *booted_ms);
+	bool moves = store_clock_is_set(was_ms, *booted_ms);
 	int64_t now_ms = moves ? *booted_ms : was_ms;
 	if (moves && sql_ok(store)) {
 		struct sqlite3_stmt *statement = sql_use(store, SQL_DUE_MOVE);

@@ -23,7 +23,7 @@
 #define BOOT_TABLE                                                                   \
 	"CREATE TABLE boot("                                                         \
 	" id INTEGER PRIMARY KEY,"                                                   \
-	" machine TEXT NOT NULL," /* which start of which: the kernel's boot_id */   \
+	" machine TEXT NOT NULL," /* which start of which, see owner_boot() */       \
 	" wall INTEGER NOT NULL"  /* ms since 1970, what the clock showed at that */ \
 	") STRICT;"
 

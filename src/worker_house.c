@@ -194,7 +194,7 @@ worker_house_heed_clock(struct worker_house *house)
 	int64_t boot_ms = clock_boot_ms(), booted_ms = clock_wall_ms() - boot_ms;
 	int64_t by_ms = booted_ms - house->booted_ms;
 	unsigned moved = 0;
-	if (by_ms > -STORE_CLOCK_SET_MS && by_ms < STORE_CLOCK_SET_MS)
+	if (!store_clock_is_set(house->booted_ms, booted_ms))
 		return false;
 	enum store_result result =
 		store_heed_clock(house->store, house->booted_ms, boot_ms, &booted_ms, &moved);

@@ -1264,6 +1264,17 @@ def scenario_clock_set(children):
                                    for due in dues("hour").values()),  # pylint: disable=W0640
                        f"all wait for an hour, when the clock was set to {offset_s} s")
             moved += i + 1
+
+        def keep_waits(offset_s, before, when):
+            """Cron's worker runs nothing, and all wait as long as they did."""
+            status, _ = lab.command("worker", "--once", environment=clock.environment)
+            must(status == 0, f"worker --once exited with {status}")
+            now = {**dues("hour"), **dues("far")}
+            must(now.keys() == before.keys() and all(
+                abs(due - before[one] - offset_s) < 2 for one, due in now.items()),
+                f"all wait as long when the clock was set {when}")
+            return len(now)
+
         # While there is no worker: cron starts one each minute, or somebody an hour later. The first of them finds a
         # clock that nobody has kept.
         worker.paused.set()
@@ -1275,25 +1286,10 @@ def scenario_clock_set(children):
         last_s, before, due_before = 0, len(lab.lines()), {**dues("hour"), **dues("far")}
         for offset_s in (0, -13 * hour_s, 0, -hour_s // 2, -40 * hour_s, 0):
             clock.set(offset_s)
-            status, _ = lab.command("worker", "--once", environment=clock.environment)
-            must(status == 0, f"worker --once exited with {status}")
+            kept = keep_waits(offset_s, due_before, f"from {last_s} to {offset_s} s without a worker")
             must(len(lab.lines()) == before, "a clock that is set makes no retry come early")
-            due_now = {**dues("hour"), **dues("far")}
-            must(due_now.keys() == due_before.keys() and all(
-                abs(due - due_before[one] - offset_s) < 2 for one, due in due_now.items()),
-                f"all wait as long when the clock was set from {last_s} to {offset_s} s without a worker")
-            moved += len(due_now) if offset_s != last_s else 0
+            moved += kept if offset_s != last_s else 0
             last_s = offset_s
-
-        def keep_waits(offset_s, before, when):
-            """Cron's worker runs nothing, and all wait as long as they did."""
-            status, _ = lab.command("worker", "--once", environment=clock.environment)
-            must(status == 0, f"worker --once exited with {status}")
-            now = {**dues("hour"), **dues("far")}
-            must(now.keys() == before.keys() and all(
-                abs(due - before[one] - offset_s) < 2 for one, due in now.items()),
-                f"all wait as long when the clock was set {when}")
-            return len(now)
 
         # While a worker that is to stop waits for a handler; and while its runner does after it was killed.
         for event, number, offset_s in (("long", signal.SIGTERM, -24 * hour_s),
