@@ -547,9 +547,8 @@ connection_serve(struct connection *connection, int fd, const struct http_limits
 /* ---- The threads ---- */
 
 /*
- * Threads take connections themselves and sleep on one epoll instance when
- * there are none. It reports the listener once and is then to be armed again,
- * so a connection wakes one thread, and the one that slept last.
+ * Threads take connections themselves. Those without one are free, and sleep on one epoll instance
+ * when there are none; it reports the listener once and is then to be armed again.
  *
  * To wake a thread costs more than most requests do, and more threads at work
  * than processors only get into each other's way. So the next thread is called
@@ -557,12 +556,15 @@ connection_serve(struct connection *connection, int fd, const struct http_limits
  * begins to wait, for a handler, a slow peer, a disk, calls one in its place;
  * one that is done takes the next connection by itself, and lets others run once
  * before it goes to sleep (sched_yield()), since under load the web server has
- * the next connection ready by then. Measured: bench/README.md.
+ * the next connection ready by then. And no more than working_max are free: until a thread that
+ * was woken runs, each connection wakes one more of those that sleep on the epoll instance, all but
+ * one for nothing. The others are spare, and sleep where only a call wakes them, the one that slept last.
+ * Measured: bench/README.md.
  *
- * It always holds that the listener is armed, or that a thread is awake that
+ * It always holds that the listener is armed and a thread is free, or that a thread is awake that
  * will accept, or arm it, or call another: no connection is left waiting.
  *
- * A thread that is called when nobody sleeps is started, as far as the limit
+ * A thread that is called when nobody is free or spare is started, as far as the limit
  * allows; one that slept for IDLE_MS ends.
  */
 enum worker_state { WORKER_UNUSED, WORKER_RUNNING, WORKER_ENDED };
@@ -571,6 +573,9 @@ struct worker {
 	struct pool *pool;
 	enum worker_state state; /* guarded by pool->lock, as the next */
 	pthread_t thread;
+	struct worker *next_spare;
+	bool spare;
+	pthread_cond_t called;
 };
 
 struct pool {
@@ -584,13 +589,14 @@ struct pool {
 	struct worker *workers;         /* limits->threads of them */
 	struct connection *connections; /* as many: what is detached counts as a request, too */
 	struct connection *unused;      /* guarded by lock, as the next */
+	struct worker *spare;
 	unsigned detached;
 	unsigned working_max;
 
 	atomic_bool stopping;
 	atomic_bool armed;     /* the listener is reported */
 	atomic_uint working;   /* threads with a connection that do not wait for anything */
-	atomic_uint waiting;   /* threads asleep, or about to be */
+	atomic_uint free;      /* threads without a connection that are not spare */
 	atomic_uint serving;   /* threads with a connection */
 	atomic_uint running;   /* threads; changed with the lock held */
 	atomic_bool unwatched; /* the main thread sleeps without a time limit */
@@ -610,22 +616,50 @@ start_thread(struct worker *worker)
 	return error == 0;
 }
 
-/* One more thread, if there may be one. */
+/* One more thread, if there may be one; called with the lock held. */
 static void
 pool_grow(struct pool *pool)
 {
 	struct worker *worker = NULL;
 
-	pthread_mutex_lock(&pool->lock);
 	for (unsigned i = 0; worker == NULL && i < pool->limits->threads; i++)
 		if (pool->workers[i].state != WORKER_RUNNING)
 			worker = &pool->workers[i];
+	if (worker == NULL)
+		return;
+	if (worker->state == WORKER_ENDED)
+		pthread_join(worker->thread, NULL);
+	atomic_fetch_add(&pool->free, 1);
+	worker->state = start_thread(worker) ? WORKER_RUNNING : WORKER_UNUSED;
+	if (worker->state == WORKER_RUNNING)
+		atomic_fetch_add(&pool->running, 1);
+	else
+		atomic_fetch_sub(&pool->free, 1);
+}
+
+/* It is spare no more; called with the lock held. */
+static void
+spare_end(struct worker *worker)
+{
+	struct worker **at = &worker->pool->spare;
+	while (*at != worker)
+		at = &(*at)->next_spare;
+	*at = worker->next_spare;
+	worker->spare = false;
+}
+
+/* One more free thread. */
+static void
+pool_free_one(struct pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	struct worker *worker = pool->spare;
 	if (worker != NULL) {
-		if (worker->state == WORKER_ENDED)
-			pthread_join(worker->thread, NULL);
-		worker->state = start_thread(worker) ? WORKER_RUNNING : WORKER_UNUSED;
-		if (worker->state == WORKER_RUNNING)
-			atomic_fetch_add(&pool->running, 1);
+		spare_end(worker);
+		atomic_fetch_add(&pool->free, 1);
+		pthread_cond_signal(&worker->called);
+	} else {
+		pool_grow(pool);
 	}
 	pthread_mutex_unlock(&pool->lock);
 }
@@ -653,8 +687,8 @@ pool_arm(struct pool *pool)
 static void
 pool_call_anyway(struct pool *pool)
 {
-	if (atomic_load(&pool->waiting) == 0 && atomic_load(&pool->running) < pool->limits->threads)
-		pool_grow(pool);
+	if (atomic_load(&pool->free) == 0)
+		pool_free_one(pool);
 	else
 		pool_arm(pool);
 }
@@ -682,17 +716,56 @@ pool_wait_end(struct pool *pool)
 
 enum pool_wait { POOL_CONNECTION, POOL_RETRY, POOL_END };
 
+/* Sleep until called. Not when the free ones have all got a connection meanwhile: they may have called nobody. */
+static enum pool_wait
+pool_wait_spare(struct worker *worker)
+{
+	struct pool *pool = worker->pool;
+	struct timespec until;
+	int error = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += IDLE_MS / 1000;
+	pthread_mutex_lock(&pool->lock);
+	worker->next_spare = pool->spare;
+	pool->spare = worker;
+	worker->spare = true;
+	while (worker->spare && error == 0 && !atomic_load(&pool->stopping) &&
+		atomic_load(&pool->free) > 0)
+		error = pthread_cond_timedwait(&worker->called, &pool->lock, &until);
+	bool called = !worker->spare;
+	if (!called)
+		spare_end(worker);
+	bool ends = !called && (error != 0 || atomic_load(&pool->stopping));
+	if (!called && !ends)
+		atomic_fetch_add(&pool->free, 1);
+	pthread_mutex_unlock(&pool->lock);
+	return ends ? POOL_END : POOL_RETRY;
+}
+
+/* Take this thread from the free ones, if more than that many are. */
+static bool
+pool_leave_free(struct pool *pool, unsigned left)
+{
+	unsigned count = atomic_load(&pool->free);
+	while (count > left)
+		if (atomic_compare_exchange_weak(&pool->free, &count, count - 1))
+			return true;
+	return false;
+}
+
 /* Sleep. CONNECTION: there is one, unless another thread was faster. */
 static enum pool_wait
-pool_wait(struct pool *pool)
+pool_wait(struct worker *worker)
 {
+	struct pool *pool = worker->pool;
 	struct epoll_event event;
 
-	atomic_fetch_add(&pool->waiting, 1);
 	if (atomic_load(&pool->working) < pool->working_max)
 		pool_arm(pool);
+	if (pool_leave_free(pool, pool->working_max))
+		return pool_wait_spare(worker);
 	int count = epoll_wait(pool->epoll, &event, 1, IDLE_MS);
-	bool alone = atomic_fetch_sub(&pool->waiting, 1) == 1;
 	if (atomic_load(&pool->stopping)) {
 		eventfd_write(pool->stop, 1); /* wake the next */
 		return POOL_END;
@@ -701,7 +774,7 @@ pool_wait(struct pool *pool)
 		atomic_store(&pool->armed, false);
 		return POOL_CONNECTION;
 	}
-	return count == 0 && !alone ? POOL_END : POOL_RETRY;
+	return count == 0 && pool_leave_free(pool, 1) ? POOL_END : POOL_RETRY;
 }
 
 /* There is a connection: let others wait for the next, and the main thread watch this one. */
@@ -710,6 +783,7 @@ pool_took(struct pool *pool)
 {
 	atomic_fetch_add(&pool->serving, 1);
 	atomic_fetch_add(&pool->working, 1);
+	atomic_fetch_sub(&pool->free, 1);
 	pool_call(pool);
 	if (atomic_load(&pool->unwatched) && atomic_exchange(&pool->unwatched, false))
 		eventfd_write(pool->attention, 1);
@@ -718,6 +792,7 @@ pool_took(struct pool *pool)
 static void
 pool_done(struct pool *pool)
 {
+	atomic_fetch_add(&pool->free, 1);
 	atomic_fetch_sub(&pool->working, 1);
 	atomic_fetch_sub(&pool->serving, 1);
 }
@@ -729,8 +804,9 @@ pool_done(struct pool *pool)
  * when a request in flight ends.
  */
 static int
-pool_accept(struct pool *pool)
+pool_accept(struct worker *worker)
 {
+	struct pool *pool = worker->pool;
 	struct pollfd stop = { .fd = pool->stop, .events = POLLIN };
 	bool yielded = false;
 
@@ -745,7 +821,7 @@ pool_accept(struct pool *pool)
 			sched_yield();
 			yielded = true;
 		} else if (errno == EAGAIN) {
-			enum pool_wait wait = pool_wait(pool);
+			enum pool_wait wait = pool_wait(worker);
 			if (wait == POOL_END)
 				return -1;
 			yielded = wait == POOL_CONNECTION;
@@ -807,7 +883,7 @@ worker_run(void *argument)
 
 	/* Until pool_leave() this thread counts as running and a stop waits for it: no
 	 * connection is accepted and then forgotten. */
-	while ((fd = pool_accept(pool)) >= 0) {
+	while ((fd = pool_accept(worker)) >= 0) {
 		struct connection *connection = pool_take(pool);
 		if (!connection_serve(connection, fd, pool->limits, pool->handler, pool->context))
 			pool_put_back(connection);
@@ -832,6 +908,7 @@ pool_open(struct pool *pool)
 	for (unsigned i = pool->limits->threads; i-- > 0;) {
 		struct connection *connection = &pool->connections[i];
 		pool->workers[i].pool = pool;
+		clock_cond_init(&pool->workers[i].called);
 		connection->pool = pool;
 		connection->next = pool->unused;
 		pool->unused = connection;
@@ -851,7 +928,7 @@ pool_open(struct pool *pool)
 		log_message(LOG_LEVEL_ERROR, "start", "%s", strerror(errno));
 		return false;
 	}
-	pool_grow(pool);
+	pool_free_one(pool);
 	return atomic_load(&pool->running) > 0;
 }
 
@@ -866,6 +943,7 @@ pool_close(struct pool *pool)
 		struct connection *connection = &pool->connections[i];
 		if (worker->state == WORKER_ENDED)
 			pthread_join(worker->thread, NULL);
+		pthread_cond_destroy(&worker->called);
 		pthread_mutex_destroy(&connection->lock);
 		buf_free(&connection->out);
 		buf_free(&connection->log);
@@ -893,6 +971,8 @@ pool_stop(struct pool *pool)
 	atomic_store(&pool->stopping, true);
 	eventfd_write(pool->stop, 1);
 	pthread_mutex_lock(&pool->lock);
+	for (struct worker *worker = pool->spare; worker != NULL; worker = worker->next_spare)
+		pthread_cond_signal(&worker->called);
 	while (atomic_load(&pool->running) + pool->detached > 0 && error == 0)
 		error = pthread_cond_timedwait(&pool->ended, &pool->lock, &until);
 	unsigned left = atomic_load(&pool->running) + pool->detached;

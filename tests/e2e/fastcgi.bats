@@ -194,6 +194,42 @@ ran_once() { [ "$(runs idfy)" -eq 1 ]; }
 	[ "$(runs idfy)" -eq 2 ]
 }
 
+# Threads fall asleep and are called all the time here; one that nobody calls would leave the last ones waiting.
+@test "in bursts of any size nobody is left waiting" {
+	printf '{"pad":"%0300000d"}' 0 >"$BATS_TEST_TMPDIR/large"
+	PYTHONPATH=$BATS_TEST_DIRNAME python3 - "$LAB/run/hookcgi.sock" \
+		"$(body)" "$(signature sha256 idfy "$(body)")" \
+		"$BATS_TEST_TMPDIR/large" "$(signature sha256 idfy "$BATS_TEST_TMPDIR/large")" <<-'EOF'
+		import random, sys
+		from fcgi_client import BEGIN, PARAMS, STDIN, connect, pair, receive, record, stream
+
+		def request(file, signature):
+		    body = open(file, "rb").read()
+		    variables = {"REQUEST_METHOD": "POST", "PATH_INFO": "/unwanted", "CONTENT_LENGTH": str(len(body)),
+		                 "CONTENT_TYPE": "application/json", "HTTP_X_IDFY_SIGNATURE": signature}
+		    pairs = b"".join(pair(name.encode(), value.encode()) for name, value in variables.items())
+		    return (record(BEGIN, b"\0\1" + bytes(6)) + stream(PARAMS, pairs) + record(PARAMS),
+		            stream(STDIN, body) + record(STDIN))
+
+		small, large = request(*sys.argv[2:4]), request(*sys.argv[4:6])
+		random.seed(7)
+		for burst in range(500):
+		    # fewer late ones than threads
+		    sent = [(connect(sys.argv[1], 10), random.choice([small, small, large]), i < 2 and random.random() < 0.5)
+		            for i in range(random.randint(1, 12))]
+		    for peer, (head, rest), late in sent:
+		        peer.sendall(head if late else head + rest)
+		    for peer, (head, rest), late in sent:
+		        if late:
+		            peer.sendall(rest)
+		    for peer, _, _ in sent:
+		        out, _, ended = receive(peer)
+		        peer.close()
+		        if not ended or b"Status: 200" not in out:
+		            sys.exit(f"burst {burst}: {out}")
+	EOF
+}
+
 # Not every length: libfcgi 2.4.2 aborts by an assertion where name and value
 # together pass 2 GiB. Who may write to the socket is trusted that far.
 @test "a name or value of two gigabytes is not waited for" {
