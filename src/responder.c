@@ -761,6 +761,7 @@ pool_wait(struct worker *worker)
 	struct pool *pool = worker->pool;
 	struct epoll_event event;
 
+	/* Before it may become spare: the free ones may have fallen asleep when enough were at work, and armed nothing. */
 	if (atomic_load(&pool->working) < pool->working_max)
 		pool_arm(pool);
 	if (pool_leave_free(pool, pool->working_max))
