@@ -150,6 +150,15 @@ await_survivors(int expected, int signal)
 	fail_msg("%d processes survived, not %d", count, expected);
 }
 
+/* Until nobody is left: between fork and exec a process cannot be seen by its mark. */
+static void
+kill_survivors(void)
+{
+	do
+		await_survivors(0, SIGKILL);
+	while (waitpid(-1, NULL, WNOHANG) >= 0);
+}
+
 /*
  * This program as a handler: say what it was started with, a line each
  */
@@ -778,7 +787,7 @@ processes_left_behind_do_not_hold_the_result(void **state)
 	assert_string_equal(buf_text(&result.output), "done\n");
 	assert_string_equal(buf_text(&result.error), "problem\n");
 	await_survivors(1, 0);
-	await_survivors(0, SIGKILL);
+	kill_survivors();
 }
 
 static void
@@ -798,10 +807,7 @@ detached_process_is_left_alone(void **state)
 	assert_exited(0);
 	assert_true(result.left_behind);
 	await_survivors(1, 0);
-	/* Between fork and exec a process cannot be seen by its mark: until nobody is left. */
-	do
-		await_survivors(0, SIGKILL);
-	while (waitpid(-1, NULL, WNOHANG) >= 0);
+	kill_survivors();
 }
 
 static int
