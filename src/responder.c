@@ -664,14 +664,24 @@ pool_free_one(struct pool *pool)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-static void
+/*
+ * The thread ends. false: it is free again, and goes on. While it made up its mind it was neither free nor spare, and its
+ * place not one to start another in: who called meanwhile may have found nobody, and nobody else may be free.
+ */
+static bool
 pool_leave(struct pool *pool, struct worker *worker)
 {
 	pthread_mutex_lock(&pool->lock);
-	worker->state = WORKER_ENDED;
-	atomic_fetch_sub(&pool->running, 1);
-	pthread_cond_signal(&pool->ended);
+	bool leaves = atomic_load(&pool->stopping) || atomic_load(&pool->free) > 0;
+	if (leaves) {
+		worker->state = WORKER_ENDED;
+		atomic_fetch_sub(&pool->running, 1);
+		pthread_cond_signal(&pool->ended);
+	} else {
+		atomic_fetch_add(&pool->free, 1);
+	}
 	pthread_mutex_unlock(&pool->lock);
+	return leaves;
 }
 
 /* Arm the listener; if a connection is there already, this wakes a thread that sleeps. */
@@ -875,6 +885,15 @@ pool_detach(struct connection *connection)
 	pthread_mutex_unlock(&pool->lock);
 }
 
+static void
+serve_next(struct pool *pool, int fd)
+{
+	struct connection *connection = pool_take(pool);
+	if (!connection_serve(connection, fd, pool->limits, pool->handler, pool->context))
+		pool_put_back(connection);
+	pool_done(pool);
+}
+
 static void *
 worker_run(void *argument)
 {
@@ -884,13 +903,10 @@ worker_run(void *argument)
 
 	/* Until pool_leave() this thread counts as running and a stop waits for it: no
 	 * connection is accepted and then forgotten. */
-	while ((fd = pool_accept(worker)) >= 0) {
-		struct connection *connection = pool_take(pool);
-		if (!connection_serve(connection, fd, pool->limits, pool->handler, pool->context))
-			pool_put_back(connection);
-		pool_done(pool);
-	}
-	pool_leave(pool, worker);
+	do
+		while ((fd = pool_accept(worker)) >= 0)
+			serve_next(pool, fd);
+	while (!pool_leave(pool, worker));
 	return NULL;
 }
 
