@@ -37,11 +37,18 @@ clock_boot_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Microseconds, a time or how long, as system calls take them. */
+static inline struct timespec
+clock_timespec(int64_t us)
+{
+	return (struct timespec){ us / 1000000, us % 1000000 * 1000 };
+}
+
 /* Less, if a signal comes. */
 static inline void
 clock_sleep_us(int64_t us)
 {
-	const struct timespec wait = { us / 1000000, us % 1000000 * 1000 };
+	const struct timespec wait = clock_timespec(us);
 
 	nanosleep(&wait, NULL);
 }

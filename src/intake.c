@@ -169,8 +169,7 @@ static void
 await_company(const struct batch *batch)
 {
 	struct intake *intake = batch->intake;
-	const struct timespec until = { batch->until_us / 1000000,
-		batch->until_us % 1000000 * 1000 };
+	const struct timespec until = clock_timespec(batch->until_us);
 	size_t wanted = intake->wanted < BATCH_MAX ? intake->wanted : BATCH_MAX;
 	if (wanted <= batch->count)
 		return;
@@ -382,7 +381,7 @@ static void
 await_finished(struct intake *intake)
 {
 	int64_t until_ms = take_back(intake, clock_ms());
-	const struct timespec until = { until_ms / 1000, until_ms % 1000 * 1000000 };
+	const struct timespec until = clock_timespec(until_ms * 1000);
 	if (intake->finished != NULL || intake->written)
 		return;
 	int error = pthread_cond_timedwait(&intake->answer, &intake->lock, &until);
@@ -470,8 +469,7 @@ static void
 await(struct intake *intake, struct intake_ticket *ticket)
 {
 	struct intake_waiter waiter = { .done = false };
-	const struct timespec deadline = { ticket->deadline_ms / 1000,
-		ticket->deadline_ms % 1000 * 1000000 };
+	const struct timespec deadline = clock_timespec(ticket->deadline_ms * 1000);
 	int error = 0;
 
 	clock_cond_init(&waiter.wake);

@@ -731,11 +731,9 @@ static enum pool_wait
 pool_wait_spare(struct worker *worker)
 {
 	struct pool *pool = worker->pool;
-	struct timespec until;
+	const struct timespec until = clock_timespec(clock_us() + (int64_t)IDLE_MS * 1000);
 	int error = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += IDLE_MS / 1000;
 	pthread_mutex_lock(&pool->lock);
 	worker->next_spare = pool->spare;
 	pool->spare = worker;
@@ -980,11 +978,9 @@ pool_close(struct pool *pool)
 static unsigned
 pool_stop(struct pool *pool)
 {
-	struct timespec until;
+	const struct timespec until = clock_timespec(clock_us() + pool->limits->stop_ms * 1000);
 	int error = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += pool->limits->stop_ms / 1000;
 	atomic_store(&pool->stopping, true);
 	eventfd_write(pool->stop, 1);
 	pthread_mutex_lock(&pool->lock);

@@ -635,7 +635,7 @@ serve_once(struct run *run, int64_t wait_us)
 		{ .fd = run->output.fd, .events = POLLIN },
 		{ .fd = run->error.fd, .events = POLLIN },
 	};
-	struct timespec wait = { wait_us / 1000000, wait_us % 1000000 * 1000 };
+	struct timespec wait = clock_timespec(wait_us);
 
 	if (ppoll(polled, 3, &wait, &run->waiting) <= 0)
 		return;

@@ -628,7 +628,7 @@ wait_until(struct supervisor *supervisor, int64_t at_ms)
 	int64_t left_ms = at_ms - clock_ms();
 	if (left_ms < 0)
 		left_ms = 0;
-	struct timespec wait = { left_ms / 1000, left_ms % 1000 * 1000000 };
+	struct timespec wait = clock_timespec(left_ms * 1000);
 	const struct timespec at_once = { 0, 0 };
 
 	sigemptyset(&none);
