@@ -416,6 +416,9 @@ static void
 register_vfs(void)
 {
 	static sqlite3_vfs vfs;
+	/* All threads take one lock, at each allocation, for figures that nobody asks for. Only now: it is refused
+	 * once SQLite is in use. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	below = sqlite3_vfs_find(NULL);
 	if (below == NULL)
 		return;
