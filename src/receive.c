@@ -36,6 +36,8 @@
 /* Of each buffer that is kept for the next request, and of requests. */
 #define KEPT_MAX ((size_t)8 << 10)
 #define SPARE_MAX 64
+/* Bytes that are asked of the kernel at once, for keys. */
+#define RANDOM_SUPPLY 256
 /* From the start of a request to the last moment that a busy store is waited for: some senders wait 5 s. */
 #define STORE_WAIT_MS 4000
 /* What a sender is asked to wait for where nothing says more. */
@@ -596,6 +598,24 @@ digest_event(struct request *request, uint8_t digest[CRYPTO_DIGEST_MAX])
 	return true;
 }
 
+/* Random bytes for what is not secret, without a system call each time. A process that forks must not go on to
+ * receive in both: none does. */
+static bool
+take_random(uint8_t *out, size_t len)
+{
+	static _Thread_local uint8_t supply[RANDOM_SUPPLY];
+	static _Thread_local size_t left;
+
+	if (left < len) {
+		if (!crypto_random(supply, sizeof supply))
+			return false;
+		left = sizeof supply;
+	}
+	left -= len;
+	memcpy(out, supply + left, len);
+	return true;
+}
+
 /*
  * The deduplication key, of signed material only: an id that the signature does
  * not cover could be changed by whoever replays the request.
@@ -624,7 +644,7 @@ make_key(struct request *request)
 		for (size_t i = 0; i < 6; i++)
 			random[i] = (uint8_t)(request->received_ms >> 8 * (5 - i));
 		bytes = (struct slice){ (const char *)random, sizeof random };
-		made = crypto_random(random + 6, sizeof random - 6);
+		made = take_random(random + 6, sizeof random - 6);
 		break;
 	}
 	if (!made)
