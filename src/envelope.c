@@ -76,22 +76,17 @@ bool
 envelope_write(char *const *variables, const struct provider *provider, struct buf *out)
 {
 	bool no_query = carries_token(provider, TEMPLATE_QUERY, NULL);
-	size_t room = 0;
+	bool fits = true;
 
 	out->max = ENVELOPE_MAX;
-	for (char *const *variable = variables; *variable != NULL; variable++)
-		room += strlen(*variable) + 1;
-	/* At once; where it seems not to fit, what is kept of it may. */
-	bool fits = buf_reserve(out, room < ENVELOPE_MAX ? room : ENVELOPE_MAX);
 	for (; *variables != NULL && fits; variables++) {
 		const char *variable = *variables;
-		size_t len = strlen(variable);
 		if (!is_kept(provider, variable))
 			continue;
 		if (no_query && text_variable_value(variable, "QUERY_STRING") != NULL)
 			continue;
-		if (no_query && text_variable_value(variable, "REQUEST_URI") != NULL)
-			len = strcspn(variable, "?");
+		bool is_cut = no_query && text_variable_value(variable, "REQUEST_URI") != NULL;
+		size_t len = is_cut ? strcspn(variable, "?") : strlen(variable);
 		fits = buf_append(out, variable, len) && buf_append_char(out, '\0');
 	}
 	return fits;
