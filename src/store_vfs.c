@@ -1,4 +1,4 @@
-/* store_vfs.c - the frames of a commit gathered into one write, and a copied log written in small portions
+/* store_vfs.c - the frames of a commit gathered into one write, and a log copied in small portions of many pages
  * (a VFS on top of the default one)
  *
  * SQLite writes a frame of the write-ahead log as its header (24 bytes) and its page, one pwrite(2)
@@ -30,6 +30,23 @@
  * - A forked child writes nothing of what its parent holds. SQLite forbids it to use the connection, but
  *   even to close one reads the log, when a transaction is open.
  *
+ * A checkpoint reads a page from the log and writes it to the database, one pread(2) and one pwrite(2) each, in the
+ * order of the pages. Many follow each other: those that the database grows by. Here, where a copy is gentle, the
+ * log is read ahead, and pages that follow each other are held and written at once. Why that is safe:
+ *
+ * - What is read ahead is never old. It is used only between xShmLock() of the lock for checkpoints and its unlock,
+ *   for frames that were committed when the checkpoint began. Those change only in a log that begins anew, which
+ *   waits until all of them were copied, and that is known after the last one was read.
+ * - No write's error is lost. It is returned by the next call that there is, and the copy fails. After its last page
+ *   there need not be one whose result SQLite obeys: where others have committed meanwhile it does not sync, and
+ *   SQLITE_FCNTL_CKPT_DONE has no result. So the last page is never held. It is known: SQLite says with
+ *   SQLITE_FCNTL_SIZE_HINT what the database grows to, and the page at the end of that is in the log. Without a hint,
+ *   or when a reader keeps the checkpoint from copying all of the log, nothing is held.
+ * - Were it not so after all, what is held at SQLITE_FCNTL_CKPT_DONE is written there, and when that fails the
+ *   process ends: to be killed at any point loses nothing, and what SQLite would publish next does.
+ * - Nobody looks for the pages in the database before they are there: those of the log are hidden only when it is
+ *   published that they were copied, after the last write.
+ *
  * The three kinds of writes to a log have sizes of their own: its header (32 bytes, at its
  * beginning), frame headers (24), pages (512 at least). Where SQLite pads commits to whole sectors it
  * cuts frames at any place; there nothing is gathered, see attach().
@@ -41,6 +58,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,13 +66,16 @@
 
 #define FRAME_HEADER 24
 #define HELD_MIN ((size_t)16 * 1024)
-#define HELD_MAX ((size_t)0x1ffff) /* the unix VFS takes no more in one write, seekAndWriteFd() */
+#define HELD_MAX ((size_t)0x1ffff)  /* the unix VFS takes no more in one write, seekAndWriteFd() */
+#define RUN_MAX ((size_t)32 * 1024) /* of pages that are written at once */
+#define AHEAD_SIZE (32 * 1024)
 #define YIELD_STEP ((size_t)64 * 1024)
 #define SYNC_STEP ((size_t)1024 * 1024)
 #define CONTROL_SYNC_FAILED 0x686f6f6b /* of ours, "hook"; SQLite's have small numbers */
 #define CONTROL_GENTLY 0x686f6f6c
 #define WRITE_LOCK 0      /* WAL_WRITE_LOCK, of the main file's shared memory */
 #define COPY_LOCK 1       /* WAL_CKPT_LOCK */
+#define READ_LOCK_0 3     /* WAL_READ_LOCK(0): the others are those of readers of the log */
 #define SHARED_SIZE 32768 /* of the shared memory's first part */
 #define COPIED_WORD 24    /* nBackfill, at byte 96 of it: walformat.html section 2.1 */
 
@@ -67,11 +88,21 @@ struct file {
 
 	/* Of a database. */
 	bool writes_gently;
-	size_t unsynced; /* bytes written since the last sync */
+	size_t unsynced;        /* bytes written since the last sync */
+	bool copies;            /* gently, and its connection has the lock for it */
+	bool others_read;       /* what is older than the end of the log */
+	sqlite3_int64 grows_to; /* by the copy; 0: nothing is held */
 
 	/* Of a log. */
-	bool gathers;        /* its connection has the write lock */
-	bool commits;        /* the last header that was held has the commit mark */
+	bool reads_ahead;
+	bool read_failed;     /* of the copy, which fails then */
+	unsigned char *ahead; /* NULL: none yet */
+	size_t ahead_len;
+	sqlite3_int64 ahead_start; /* where those bytes are from */
+	bool gathers;              /* its connection has the write lock */
+	bool commits;              /* the last header that was held has the commit mark */
+
+	/* Of a log that gathers, and of a database that copies. */
 	int error;           /* of a write of held bytes, until the unlock; SQLITE_OK: none */
 	unsigned char *held; /* NULL: none yet */
 	size_t size, used;
@@ -95,17 +126,6 @@ write_through(struct file *file, const void *bytes, size_t count, sqlite3_int64 
 	return file->real->pMethods->xWrite(file->real, bytes, (int)count, offset);
 }
 
-/* Write what is held. Nothing is done after a write that failed: errno is for xGetLastError. */
-static int
-flush(struct file *file)
-{
-	size_t used = file->used;
-	file->used = 0;
-	if (used > 0 && file->holder == getpid())
-		file->error = write_through(file, file->held, used, file->start);
-	return file->error;
-}
-
 static int
 sync_file(struct file *file, int flags)
 {
@@ -116,7 +136,7 @@ sync_file(struct file *file, int flags)
 }
 
 /*
- * A page of the database, one of thousands that follow each other, copied from the log, while others commit.
+ * Pages of the database, of thousands that follow each other, copied from the log, while others commit.
  * They have the processor in between, and a sync of their log never waits behind more than a step of ours.
  */
 static int
@@ -125,10 +145,23 @@ write_gently(struct file *file, const void *bytes, size_t count, sqlite3_int64 o
 	int result = write_through(file, bytes, count, offset);
 	if (result != SQLITE_OK)
 		return result;
+	size_t before = file->unsynced;
 	file->unsynced += count;
-	if (file->unsynced % YIELD_STEP == 0)
+	if (file->unsynced / YIELD_STEP != before / YIELD_STEP)
 		sched_yield();
 	return file->unsynced >= SYNC_STEP ? sync_file(file, SQLITE_SYNC_NORMAL) : SQLITE_OK;
+}
+
+/* Write what is held. Nothing is done after a write that failed: errno is for xGetLastError. */
+static int
+flush(struct file *file)
+{
+	size_t used = file->used;
+	file->used = 0;
+	if (used > 0 && file->holder == getpid())
+		file->error = (file->copies ? write_gently : write_through)(
+			file, file->held, used, file->start);
+	return file->error;
 }
 
 /* The write lock was taken, or is about to be given up: what is held is of no transaction any more. */
@@ -139,6 +172,29 @@ gather(struct file *log, bool gathers)
 	log->holder = getpid();
 	log->used = 0;
 	log->error = SQLITE_OK;
+}
+
+/* A checkpoint begins, or is over. */
+static void
+set_copies(struct file *database, bool copies)
+{
+	database->copies = copies && database->writes_gently;
+	database->others_read = false;
+	database->grows_to = 0;
+	database->holder = getpid();
+	database->used = 0;
+	database->error = SQLITE_OK;
+	database->peer->reads_ahead = database->copies;
+	database->peer->read_failed = false;
+	database->peer->ahead_len = 0;
+}
+
+/* SQLite is about to publish what was copied, unless it has seen an error. */
+static void
+end_copy(struct file *database)
+{
+	if (database->used > 0 && flush(database) != SQLITE_OK && !database->peer->read_failed)
+		abort();
 }
 
 /* false: it is full, or there is no memory; then it must be written without. */
@@ -167,6 +223,35 @@ has_commit_mark(const unsigned char *header)
 	return (header[4] | header[5] | header[6] | header[7]) != 0;
 }
 
+static void
+hold(struct file *file, const void *bytes, size_t count, sqlite3_int64 offset)
+{
+	if (file->used == 0)
+		file->start = offset;
+	memcpy(file->held + file->used, bytes, count);
+	file->used += count;
+}
+
+/* A page that was read from the log. */
+static int
+copy_page(struct file *file, const void *bytes, size_t count, sqlite3_int64 offset)
+{
+	bool is_last = offset + (sqlite3_int64)count >= file->grows_to;
+	bool follows = file->used > 0 && offset == file->start + (sqlite3_int64)file->used &&
+		       count <= RUN_MAX - file->used;
+	if (!follows && flush(file) != SQLITE_OK)
+		return file->error;
+	if (is_last && file->used == 0)
+		return write_gently(file, bytes, count, offset);
+	if (!make_room(file, count)) {
+		if (flush(file) != SQLITE_OK)
+			return file->error;
+		return write_gently(file, bytes, count, offset);
+	}
+	hold(file, bytes, count, offset);
+	return is_last ? flush(file) : SQLITE_OK;
+}
+
 /*
  * What does not follow on what is held begins anew, and only a header without the commit mark can
  * begin: its page comes next. The others are complete as they are: the log's header; a page that was spilled
@@ -178,6 +263,8 @@ file_write(sqlite3_file *base, const void *bytes, int amount, sqlite3_int64 offs
 {
 	struct file *file = file_of(base);
 	size_t count = (size_t)amount;
+	if (file->copies)
+		return copy_page(file, bytes, count, offset);
 	if (file->writes_gently)
 		return write_gently(file, bytes, count, offset);
 	if (!file->gathers)
@@ -196,10 +283,7 @@ file_write(sqlite3_file *base, const void *bytes, int amount, sqlite3_int64 offs
 		return write_through(file, bytes, count, offset);
 	}
 
-	if (file->used == 0)
-		file->start = offset;
-	memcpy(file->held + file->used, bytes, count);
-	file->used += count;
+	hold(file, bytes, count, offset);
 	if (is_header) {
 		file->commits = commits;
 		return SQLITE_OK;
@@ -215,7 +299,27 @@ file_close(sqlite3_file *base)
 	if (file->peer != NULL)
 		file->peer->peer = NULL;
 	sqlite3_free(file->held);
+	sqlite3_free(file->ahead);
 	return file->real->pMethods->xClose(file->real);
+}
+
+/* Have these bytes of the log in memory, with what follows on them. false: they must be read by themselves, as where
+ * the log ends. */
+static bool
+look_ahead(struct file *log, size_t count, sqlite3_int64 offset)
+{
+	sqlite3_int64 end = log->ahead_start + (sqlite3_int64)log->ahead_len;
+	if (offset >= log->ahead_start && offset + (sqlite3_int64)count <= end)
+		return true;
+	log->ahead_len = 0;
+	if (log->ahead == NULL)
+		log->ahead = sqlite3_malloc64(AHEAD_SIZE);
+	if (log->ahead == NULL || count > AHEAD_SIZE ||
+		log->real->pMethods->xRead(log->real, log->ahead, AHEAD_SIZE, offset) != SQLITE_OK)
+		return false;
+	log->ahead_start = offset;
+	log->ahead_len = AHEAD_SIZE;
+	return true;
 }
 
 static int
@@ -224,7 +328,13 @@ file_read(sqlite3_file *base, void *bytes, int amount, sqlite3_int64 offset)
 	struct file *file = file_of(base);
 	if (flush(file) != SQLITE_OK)
 		return file->error;
-	return file->real->pMethods->xRead(file->real, bytes, amount, offset);
+	if (file->reads_ahead && look_ahead(file, (size_t)amount, offset)) {
+		memcpy(bytes, file->ahead + (offset - file->ahead_start), (size_t)amount);
+		return SQLITE_OK;
+	}
+	int result = file->real->pMethods->xRead(file->real, bytes, amount, offset);
+	file->read_failed = file->read_failed || result != SQLITE_OK;
+	return result;
 }
 
 static int
@@ -265,22 +375,36 @@ file_control(sqlite3_file *base, int operation, void *argument)
 		file->unsynced = 0;
 		return SQLITE_OK;
 	}
+	if (operation == SQLITE_FCNTL_CKPT_DONE && file->copies)
+		end_copy(file);
+	if (operation == SQLITE_FCNTL_SIZE_HINT && file->copies && !file->others_read)
+		file->grows_to = *(const sqlite3_int64 *)argument;
 	if (flush(file) != SQLITE_OK)
 		return file->error;
 	return file->real->pMethods->xFileControl(file->real, operation, argument);
 }
 
-/* From after the lock until before the unlock: then nobody else writes to the log. */
+/* From after the lock until before the unlock: then nobody else writes to the log, or copies it. */
 static int
 file_shm_lock(sqlite3_file *base, int first, int count, int flags)
 {
 	struct file *file = file_of(base);
-	bool is_ours = first == WRITE_LOCK && file->peer != NULL;
-	if (is_ours && (flags & SQLITE_SHM_UNLOCK) != 0)
+	bool writes = first == WRITE_LOCK && file->peer != NULL;
+	bool copies = first == COPY_LOCK && count == 1 && file->peer != NULL;
+	if (writes && (flags & SQLITE_SHM_UNLOCK) != 0)
 		gather(file->peer, false);
+	if (copies && (flags & SQLITE_SHM_UNLOCK) != 0) {
+		end_copy(file);
+		set_copies(file, false);
+	}
 	int result = file->real->pMethods->xShmLock(file->real, first, count, flags);
-	if (is_ours && result == SQLITE_OK && flags == (SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE))
+	bool locks = flags == (SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
+	if (writes && locks && result == SQLITE_OK)
 		gather(file->peer, true);
+	if (copies && locks && result == SQLITE_OK)
+		set_copies(file, true);
+	if (locks && result == SQLITE_BUSY && first > READ_LOCK_0)
+		file->others_read = true;
 	return result;
 }
 

@@ -1,4 +1,4 @@
-/* store_vfs.h - SQLite's files, with fewer writes to the write-ahead log and gentle ones to the database
+/* store_vfs.h - SQLite's files, with fewer writes to the write-ahead log, and fewer and gentle ones to the database
  *
  * A commit in WAL mode is two small writes for each page, 52 of them where one does. Through this VFS
  * the frames of a commit are gathered and written at once; all else goes to the default VFS
@@ -28,8 +28,11 @@ struct sqlite3;
 bool store_vfs_sync_failed(struct sqlite3 *db);
 /* Sync this connection's database, which SQLite does only when a checkpoint has copied all. The result is SQLite's. */
 int store_vfs_sync(struct sqlite3 *db);
-/* Write pages to this connection's database in small portions from now on, each synced, with other threads
- * in between; or as they come. */
+/*
+ * Make checkpoints gently from now on: what is written to this connection's database is synced in small portions, with
+ * other threads in between, and pages that follow each other are read and written many at once. Or as SQLite does it.
+ * The error of each write is a checkpoint's, as without.
+ */
 void store_vfs_write_gently(struct sqlite3 *db, bool gently);
 /*
  * Have the next checkpoint copy all of the log, also what was copied before: after a sync of the database that

@@ -50,8 +50,12 @@ static struct {
 	unsigned writes_at_sync;        /* what the last sync found written */
 	unsigned fail_write, fail_sync; /* the number of the one that fails; 0: none */
 	int code, error;                /* with these */
+	unsigned reads;
+	sqlite3 *commits; /* a connection with which a row is added at the third read */
+	bool committed;
 	/* Of the database. */
 	unsigned database_syncs, fail_database_sync;
+	unsigned database_writes, fail_database_write;
 	int64_t database_written, written_at_database_sync, longest_step;
 } seen;
 
@@ -85,8 +89,22 @@ log_sync(sqlite3_file *file, int flags)
 }
 
 static int
+log_read(sqlite3_file *file, void *bytes, int count, sqlite3_int64 offset)
+{
+	if (++seen.reads == 3 && seen.commits != NULL) {
+		if (sqlite3_exec(seen.commits, "INSERT INTO t(n) VALUES(0)", NULL, NULL, NULL) !=
+			SQLITE_OK)
+			abort();
+		seen.committed = true;
+	}
+	return unix_methods->xRead(file, bytes, count, offset);
+}
+
+static int
 database_write(sqlite3_file *file, const void *bytes, int count, sqlite3_int64 offset)
 {
+	if (fails(++seen.database_writes, seen.fail_database_write))
+		return seen.code;
 	seen.database_written += count;
 	return unix_methods->xWrite(file, bytes, count, offset);
 }
@@ -114,6 +132,7 @@ open_below(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, in
 		log_methods = *unix_methods;
 		log_methods.xWrite = log_write;
 		log_methods.xSync = log_sync;
+		log_methods.xRead = log_read;
 		file->pMethods = &log_methods;
 	} else if (result == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB) != 0) {
 		unix_methods = file->pMethods;
@@ -781,6 +800,108 @@ a_log_is_copied_and_synced_in_steps(void **state)
 	sqlite3_close(db);
 }
 
+#define COPY_ROWS "60" /* of a page each, nearly all of which the database grows by */
+
+/* Copy gently into a database that it grows, where others commit or have a reader meanwhile; the result of SQLite. */
+static int
+copy_into_growing(unsigned fail_write, bool commits, bool reads)
+{
+	sqlite3 *db = create("FULL"), *other = open_ours();
+	must(db, "PRAGMA wal_autocheckpoint = 0");
+	must(other, "PRAGMA wal_autocheckpoint = 0");
+	if (reads) {
+		must(db, ADD("30"));
+		must(other, "BEGIN");
+		assert_int_equal(number(other, ROWS), 30);
+	}
+	must(db, ADD(COPY_ROWS));
+	memset(&seen, 0, sizeof seen);
+	seen.code = SQLITE_FULL;
+	seen.error = ENOSPC;
+	seen.fail_database_write = fail_write;
+	seen.commits = commits ? other : NULL;
+	store_vfs_write_gently(db, true);
+	int result = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	seen.commits = NULL;
+	bool has_failed = fail_write != 0 && seen.database_writes >= fail_write;
+	assert_int_equal(result, has_failed ? SQLITE_FULL : SQLITE_OK);
+
+	/* All is there for somebody who finds in the log only what is said to be nowhere else, and once that is gone. */
+	sqlite3 *later = open_path(database, "unix");
+	int64_t rows = 60 + (reads ? 30 : 0) + seen.committed;
+	assert_true(has_failed || seen.committed == commits);
+	assert_int_equal(number(later, ROWS), rows);
+	assert_true(is_whole(later));
+	sqlite3_close(other);
+	seen.fail_database_write = 0;
+	must(later, "PRAGMA wal_checkpoint(TRUNCATE)");
+	assert_int_equal(number(later, ROWS), rows);
+	assert_true(is_whole(later));
+	sqlite3_close(later);
+	must(db, "DROP TABLE t; VACUUM");
+	must(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	return result;
+}
+
+static void
+a_gentle_copy_is_a_few_reads_and_writes(void **state)
+{
+	(void)state;
+	assert_int_equal(copy_into_growing(0, false, false), SQLITE_OK);
+	sqlite3 *db = create("FULL");
+	must(db, "PRAGMA wal_autocheckpoint = 0");
+	must(db, ADD(COPY_ROWS));
+	memset(&seen, 0, sizeof seen);
+	store_vfs_write_gently(db, true);
+	must(db, "PRAGMA wal_checkpoint(PASSIVE)");
+	assert_true(seen.database_written > 60 * 4096);
+	assert_in_range(seen.database_writes, 1, 60 / 4);
+	/* At the end of the log each is read by itself. */
+	assert_in_range(seen.reads, 1, 60 / 2);
+	sqlite3_close(db);
+}
+
+/* After its last write SQLite does not ask whether the copy went well where others have committed meanwhile. */
+static void
+no_failed_write_of_a_gentle_copy_is_lost(void **state)
+{
+	(void)state;
+	static const struct {
+		bool commits, reads;
+	} cases[] = { { false, false }, { true, false }, { false, true } };
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		unsigned fail = 1;
+		while (copy_into_growing(fail, cases[i].commits, cases[i].reads) != SQLITE_OK)
+			fail++;
+		assert_in_range(fail, 4, 90);
+	}
+}
+
+/* What was read ahead for one copy is not what another finds, nor who reads in between. */
+static void
+what_is_read_ahead_is_not_old(void **state)
+{
+	(void)state;
+	sqlite3 *db = create("FULL"), *other = open_ours();
+	must(db, "PRAGMA wal_autocheckpoint = 0");
+	must(other, "PRAGMA wal_autocheckpoint = 0");
+	must(db, ADD("200")); /* a log that goes on behind what is in use of it */
+	store_vfs_write_gently(db, true);
+	for (int i = 0; i < 30; i++) {
+		/* Each fits into what is read at once, and begins the log anew. */
+		must(db, "PRAGMA wal_checkpoint(PASSIVE)");
+		must(other, "UPDATE t SET n = n + 1 WHERE id < 4");
+		must(db, "PRAGMA wal_checkpoint(PASSIVE)");
+		must(db, "UPDATE t SET n = n + 10 WHERE id < 4");
+		assert_int_equal(number(db, "SELECT n FROM t WHERE id = 3"), 3 + 11 * (i + 1));
+		assert_int_equal(number(other, "SELECT n FROM t WHERE id = 3"), 3 + 11 * (i + 1));
+	}
+	assert_true(is_whole(db));
+	sqlite3_close(other);
+	sqlite3_close(db);
+}
+
 /* ---- A database whose sync failed ---- */
 
 static char *
@@ -905,6 +1026,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			what_a_lost_copy_held_is_copied_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_that_it_is_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_gentle_copy_is_a_few_reads_and_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			no_failed_write_of_a_gentle_copy_is_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_read_ahead_is_not_old, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			to_copy_again_waits_for_a_checkpoint_and_needs_a_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_journals_and_vacuum_work, setup, teardown),
