@@ -79,13 +79,10 @@ static struct intake *intakes;
 static bool threaded;
 static intake_need_worker *need_worker;
 
-/* Also for an event that its sender waits for: should this process be killed, the worker gives it back. queued: how
- * many there are, 0 for none. */
+/* Also for an event that its sender waits for: should this process be killed, the worker gives it back. */
 static void
 wake_worker(struct intake *intake, unsigned queued)
 {
-	if (queued == 0)
-		return;
 	bool listens = wake_send(intake->database, queued < WAKES_MAX ? queued : WAKES_MAX);
 	int64_t now = clock_ms();
 	int64_t asked = atomic_load(&intake->asked_ms);
@@ -209,8 +206,8 @@ note_result(struct intake_ticket *ticket, enum store_result result, const char *
 		snprintf(ticket->reason, sizeof ticket->reason, "%s", reason);
 }
 
-/* One turn of the writing thread: all of it is one transaction. Returns how many events wait for a worker now. */
-static unsigned
+/* One turn of the writing thread: all of it is one transaction. */
+static void
 write_all(struct batch *batch)
 {
 	struct intake *intake = batch->intake;
@@ -242,7 +239,8 @@ write_all(struct batch *batch)
 		queued += put == STORE_OK && (ticket->event.put == STORE_ACCEPTED ||
 						     ticket->event.put == STORE_REQUEUED);
 	}
-	return queued;
+	if (queued > 0)
+		wake_worker(intake, queued);
 }
 
 /* Copying the log into the database takes as long as hundreds of commits: here, while they go on. */
@@ -317,7 +315,7 @@ writer_main(void *argument)
 		take(&batch);
 		pthread_mutex_unlock(&intake->lock);
 		unsigned frames = store_log_frames(intake->store);
-		unsigned queued = write_all(&batch);
+		write_all(&batch);
 		pthread_mutex_lock(&intake->lock);
 		finish(intake, &batch);
 		note_frames(intake, frames);
@@ -327,10 +325,6 @@ writer_main(void *argument)
 			intake->log_is_long = true;
 			pthread_cond_signal(&intake->copy);
 		}
-		/* Last: the answers need not wait for it. */
-		pthread_mutex_unlock(&intake->lock);
-		wake_worker(intake, queued);
-		pthread_mutex_lock(&intake->lock);
 	}
 	intake->written = true;
 	pthread_cond_signal(&intake->answer);
@@ -503,7 +497,7 @@ write_alone(struct intake *intake, struct intake_ticket *ticket)
 	struct batch batch;
 	batch_init(&batch, intake);
 	batch.tickets[batch.count++] = ticket;
-	wake_worker(intake, write_all(&batch));
+	write_all(&batch);
 }
 
 static enum store_result
