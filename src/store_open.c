@@ -28,9 +28,6 @@
 #define WAIT_MAX_MS ((int64_t)3600 * 1000)
 #define COPY_WAIT_MS 1000                         /* for the turn, to copy the rest of the log */
 #define LOG_FRAMES_MAX (4 * STORE_LOG_LONG_APART) /* then the writer makes the checkpoint itself */
-/* Pieces of memory that a connection keeps for itself, in bytes: most events fit into one. */
-#define PIECE_SIZE 8192
-#define PIECES 20
 
 /*
  * How it ends
@@ -244,9 +241,6 @@ copy_log(struct store *store, bool gently)
 static bool
 configure(struct store *store, bool is_empty)
 {
-	/* A row is put together in one of these, and waits for no other thread's malloc(3). Where there is no memory
-	 * for them SQLite goes on without. */
-	sqlite3_db_config(store->db, SQLITE_DBCONFIG_LOOKASIDE, NULL, PIECE_SIZE, PIECES);
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	if (is_empty && !execute(store, "PRAGMA page_size = 2048")) /* before the first page */
