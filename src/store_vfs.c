@@ -36,7 +36,8 @@
  *
  * - What is read ahead is never old. It is used only between xShmLock() of the lock for checkpoints and its unlock,
  *   for frames that were committed when the checkpoint began. Those change only in a log that begins anew, which
- *   waits until all of them were copied, and that is known after the last one was read.
+ *   waits until all of them were copied. That is known after the last one was read, or was so before the checkpoint
+ *   began: see below.
  * - No write's error is lost. It is returned by the next call that there is, and the copy fails. After its last page
  *   there need not be one whose result SQLite obeys: where others have committed meanwhile it does not sync, and
  *   SQLITE_FCNTL_CKPT_DONE has no result. So the last page is never held. It is known: SQLite says with
@@ -46,6 +47,14 @@
  *   process ends: to be killed at any point loses nothing, and what SQLite would publish next does.
  * - Nobody looks for the pages in the database before they are there: those of the log are hidden only when it is
  *   published that they were copied, after the last write.
+ *
+ * A log that begins anew beside a checkpoint: a fault of SQLite's up to 3.51.2 (wal.html, "the WAL-reset bug"), which
+ * Debian 12 has. Where all was copied, a checkpoint that has looked at the log's header, and not yet taken
+ * the lock of those who read only the database, does not keep a writer from beginning the log anew; then it takes
+ * the old number of frames for the new log's, copies what there is, and publishes that so many are copied: the next
+ * commits are hidden, and lost when the log begins anew once more. That lock of all is what a writer needs
+ * to begin anew. So when it is taken, and the log has other salts than when the lock for checkpoints was,
+ * we say that it is busy, and SQLite copies nothing.
  *
  * The three kinds of writes to a log have sizes of their own: its header (32 bytes, at its
  * beginning), frame headers (24), pages (512 at least). Where SQLite pads commits to whole sectors it
@@ -73,10 +82,12 @@
 #define SYNC_STEP ((size_t)1024 * 1024)
 #define CONTROL_SYNC_FAILED 0x686f6f6b /* of ours, "hook"; SQLite's have small numbers */
 #define CONTROL_GENTLY 0x686f6f6c
-#define WRITE_LOCK 0      /* WAL_WRITE_LOCK, of the main file's shared memory */
-#define COPY_LOCK 1       /* WAL_CKPT_LOCK */
-#define READ_LOCK_0 3     /* WAL_READ_LOCK(0): the others are those of readers of the log */
+#define WRITE_LOCK 0 /* WAL_WRITE_LOCK, of the main file's shared memory */
+#define COPY_LOCK 1  /* WAL_CKPT_LOCK */
+#define READ_LOCK_0 \
+	3 /* WAL_READ_LOCK(0), of who reads only the database; the next ones are the log's readers' */
 #define SHARED_SIZE 32768 /* of the shared memory's first part */
+#define SALT_WORD 8       /* aSalt, two words, at byte 32 of it: walformat.html section 2.1 */
 #define COPIED_WORD 24    /* nBackfill, at byte 96 of it: walformat.html section 2.1 */
 
 /* An open database or log, followed by the default VFS's own of it. */
@@ -87,6 +98,10 @@ struct file {
 	struct file *peer; /* of a database: its log, if that may be gathered; of that log: it */
 
 	/* Of a database. */
+	volatile const uint32_t
+		*shared;  /* the first part of its shared memory; NULL: it is not mapped */
+	bool checkpoints; /* its connection has the lock for it */
+	uint32_t salt[2]; /* of the log when it got that */
 	bool writes_gently;
 	size_t unsynced;        /* bytes written since the last sync */
 	bool copies;            /* gently, and its connection has the lock for it */
@@ -384,6 +399,22 @@ file_control(sqlite3_file *base, int operation, void *argument)
 	return file->real->pMethods->xFileControl(file->real, operation, argument);
 }
 
+static void
+set_checkpoints(struct file *database, bool checkpoints)
+{
+	database->checkpoints = checkpoints;
+	for (size_t i = 0; i < 2; i++)
+		database->salt[i] = database->shared != NULL ? database->shared[SALT_WORD + i] : 0;
+}
+
+/* Has the log not begun anew since the lock for the checkpoint was taken? */
+static bool
+is_same_log(const struct file *database)
+{
+	return database->shared != NULL && database->shared[SALT_WORD] == database->salt[0] &&
+	       database->shared[SALT_WORD + 1] == database->salt[1];
+}
+
 /* From after the lock until before the unlock: then nobody else writes to the log, or copies it. */
 static int
 file_shm_lock(sqlite3_file *base, int first, int count, int flags)
@@ -399,6 +430,14 @@ file_shm_lock(sqlite3_file *base, int first, int count, int flags)
 	}
 	int result = file->real->pMethods->xShmLock(file->real, first, count, flags);
 	bool locks = flags == (SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
+	if (first == COPY_LOCK && count == 1 && result == SQLITE_OK)
+		set_checkpoints(file, locks);
+	if (first == READ_LOCK_0 && locks && result == SQLITE_OK && file->checkpoints &&
+		!is_same_log(file)) {
+		file->real->pMethods->xShmLock(
+			file->real, first, count, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+		return SQLITE_BUSY;
+	}
 	if (writes && locks && result == SQLITE_OK)
 		gather(file->peer, true);
 	if (copies && locks && result == SQLITE_OK)
@@ -448,8 +487,11 @@ file_device_characteristics(sqlite3_file *base)
 static int
 file_shm_map(sqlite3_file *base, int region, int size, int extend, void volatile **out)
 {
-	sqlite3_file *real = file_of(base)->real;
-	return real->pMethods->xShmMap(real, region, size, extend, out);
+	struct file *file = file_of(base);
+	int result = file->real->pMethods->xShmMap(file->real, region, size, extend, out);
+	if (region == 0)
+		file->shared = result == SQLITE_OK ? *out : NULL;
+	return result;
 }
 
 static void
@@ -462,8 +504,9 @@ file_shm_barrier(sqlite3_file *base)
 static int
 file_shm_unmap(sqlite3_file *base, int delete)
 {
-	sqlite3_file *real = file_of(base)->real;
-	return real->pMethods->xShmUnmap(real, delete);
+	struct file *file = file_of(base);
+	file->shared = NULL;
+	return file->real->pMethods->xShmUnmap(file->real, delete);
 }
 
 static int

@@ -53,6 +53,7 @@ static struct {
 	unsigned reads;
 	sqlite3 *commits; /* a connection with which a row is added at the third read */
 	bool committed;
+	sqlite3 *begins_anew; /* a connection with which a row is added when a checkpoint begins */
 	/* Of the database. */
 	unsigned database_syncs, fail_database_sync;
 	unsigned database_writes, fail_database_write;
@@ -121,6 +122,19 @@ database_sync(sqlite3_file *file, int flags)
 	return unix_methods->xSync(file, flags);
 }
 
+/* walCheckpoint() begins with it, when it has seen the log's header. */
+static int
+database_unfetch(sqlite3_file *file, sqlite3_int64 offset, void *page)
+{
+	sqlite3 *db = page == NULL ? seen.begins_anew : NULL;
+	if (db != NULL) {
+		seen.begins_anew = NULL;
+		if (sqlite3_exec(db, "INSERT INTO t(n) VALUES(0)", NULL, NULL, NULL) != SQLITE_OK)
+			abort();
+	}
+	return unix_methods->xUnfetch(file, offset, page);
+}
+
 static int
 open_below(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
 {
@@ -139,6 +153,7 @@ open_below(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, in
 		database_methods = *unix_methods;
 		database_methods.xWrite = database_write;
 		database_methods.xSync = database_sync;
+		database_methods.xUnfetch = database_unfetch;
 		file->pMethods = &database_methods;
 	}
 	return result;
@@ -902,6 +917,36 @@ what_is_read_ahead_is_not_old(void **state)
 	sqlite3_close(db);
 }
 
+/* wal.html, "the WAL-reset bug" */
+static void
+a_log_that_begins_anew_beside_a_checkpoint_loses_nothing(void **state)
+{
+	(void)state;
+	for (int gently = 0; gently < 2; gently++) {
+		sqlite3 *db = create("FULL"), *other = open_ours();
+		must(db, "PRAGMA wal_autocheckpoint = 0");
+		must(other, "PRAGMA wal_autocheckpoint = 0");
+		must(other, ADD("60"));
+		store_vfs_write_gently(db, gently == 1);
+		must(db, "PRAGMA wal_checkpoint(PASSIVE)"); /* all of it */
+		seen.begins_anew = other;
+		must(db, "PRAGMA wal_checkpoint(PASSIVE)");
+		assert_null(seen.begins_anew);
+		for (int i = 0; i < 20; i++)
+			must(other, "INSERT INTO t(n) VALUES(0)");
+		sqlite3 *later = open_ours();
+		assert_int_equal(number(later, ROWS), 81);
+		must(db, "PRAGMA wal_checkpoint(PASSIVE)");
+		must(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+		assert_int_equal(number(later, ROWS), 81);
+		assert_true(is_whole(later));
+		sqlite3_close(later);
+		sqlite3_close(other);
+		must(db, "DROP TABLE t");
+		sqlite3_close(db);
+	}
+}
+
 /* ---- A database whose sync failed ---- */
 
 static char *
@@ -1031,6 +1076,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			no_failed_write_of_a_gentle_copy_is_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_read_ahead_is_not_old, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_log_that_begins_anew_beside_a_checkpoint_loses_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			to_copy_again_waits_for_a_checkpoint_and_needs_a_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_journals_and_vacuum_work, setup, teardown),
