@@ -85,7 +85,7 @@
 #define WRITE_LOCK 0 /* WAL_WRITE_LOCK, of the main file's shared memory */
 #define COPY_LOCK 1  /* WAL_CKPT_LOCK */
 #define READ_LOCK_0 \
-	3 /* WAL_READ_LOCK(0), of who reads only the database; the next ones are the log's readers' */
+	3 /* WAL_READ_LOCK(0), of who reads only the database; then the log's readers' */
 #define SHARED_SIZE 32768 /* of the shared memory's first part */
 #define SALT_WORD 8       /* aSalt, two words, at byte 32 of it: walformat.html section 2.1 */
 #define COPIED_WORD 24    /* nBackfill, at byte 96 of it: walformat.html section 2.1 */
@@ -98,8 +98,8 @@ struct file {
 	struct file *peer; /* of a database: its log, if that may be gathered; of that log: it */
 
 	/* Of a database. */
-	volatile const uint32_t
-		*shared;  /* the first part of its shared memory; NULL: it is not mapped */
+	/* The first part of its shared memory; NULL: it is not mapped. */
+	volatile const uint32_t *shared;
 	bool checkpoints; /* its connection has the lock for it */
 	uint32_t salt[2]; /* of the log when it got that */
 	bool writes_gently;
@@ -167,6 +167,13 @@ write_gently(struct file *file, const void *bytes, size_t count, sqlite3_int64 o
 	return file->unsynced >= SYNC_STEP ? sync_file(file, SQLITE_SYNC_NORMAL) : SQLITE_OK;
 }
 
+static int
+write_now(struct file *file, const void *bytes, size_t count, sqlite3_int64 offset)
+{
+	return file->writes_gently ? write_gently(file, bytes, count, offset)
+				   : write_through(file, bytes, count, offset);
+}
+
 /* Write what is held. Nothing is done after a write that failed: errno is for xGetLastError. */
 static int
 flush(struct file *file)
@@ -174,9 +181,14 @@ flush(struct file *file)
 	size_t used = file->used;
 	file->used = 0;
 	if (used > 0 && file->holder == getpid())
-		file->error = (file->copies ? write_gently : write_through)(
-			file, file->held, used, file->start);
+		file->error = write_now(file, file->held, used, file->start);
 	return file->error;
+}
+
+static int
+write_after_held(struct file *file, const void *bytes, size_t count, sqlite3_int64 offset)
+{
+	return flush(file) == SQLITE_OK ? write_now(file, bytes, count, offset) : file->error;
 }
 
 /* The write lock was taken, or is about to be given up: what is held is of no transaction any more. */
@@ -187,21 +199,6 @@ gather(struct file *log, bool gathers)
 	log->holder = getpid();
 	log->used = 0;
 	log->error = SQLITE_OK;
-}
-
-/* A checkpoint begins, or is over. */
-static void
-set_copies(struct file *database, bool copies)
-{
-	database->copies = copies && database->writes_gently;
-	database->others_read = false;
-	database->grows_to = 0;
-	database->holder = getpid();
-	database->used = 0;
-	database->error = SQLITE_OK;
-	database->peer->reads_ahead = database->copies;
-	database->peer->read_failed = false;
-	database->peer->ahead_len = 0;
 }
 
 /* SQLite is about to publish what was copied, unless it has seen an error. */
@@ -257,12 +254,9 @@ copy_page(struct file *file, const void *bytes, size_t count, sqlite3_int64 offs
 	if (!follows && flush(file) != SQLITE_OK)
 		return file->error;
 	if (is_last && file->used == 0)
-		return write_gently(file, bytes, count, offset);
-	if (!make_room(file, count)) {
-		if (flush(file) != SQLITE_OK)
-			return file->error;
-		return write_gently(file, bytes, count, offset);
-	}
+		return write_now(file, bytes, count, offset);
+	if (!make_room(file, count))
+		return write_after_held(file, bytes, count, offset);
 	hold(file, bytes, count, offset);
 	return is_last ? flush(file) : SQLITE_OK;
 }
@@ -280,10 +274,8 @@ file_write(sqlite3_file *base, const void *bytes, int amount, sqlite3_int64 offs
 	size_t count = (size_t)amount;
 	if (file->copies)
 		return copy_page(file, bytes, count, offset);
-	if (file->writes_gently)
-		return write_gently(file, bytes, count, offset);
 	if (!file->gathers)
-		return write_through(file, bytes, count, offset);
+		return write_now(file, bytes, count, offset);
 
 	bool is_header = count == FRAME_HEADER;
 	bool commits = is_header && has_commit_mark(bytes);
@@ -291,12 +283,9 @@ file_write(sqlite3_file *base, const void *bytes, int amount, sqlite3_int64 offs
 	if (!follows && flush(file) != SQLITE_OK)
 		return file->error;
 	if (file->used == 0 && (!is_header || commits))
-		return write_through(file, bytes, count, offset);
-	if (!make_room(file, count)) {
-		if (flush(file) != SQLITE_OK)
-			return file->error;
-		return write_through(file, bytes, count, offset);
-	}
+		return write_now(file, bytes, count, offset);
+	if (!make_room(file, count))
+		return write_after_held(file, bytes, count, offset);
 
 	hold(file, bytes, count, offset);
 	if (is_header) {
@@ -399,12 +388,24 @@ file_control(sqlite3_file *base, int operation, void *argument)
 	return file->real->pMethods->xFileControl(file->real, operation, argument);
 }
 
+/* The lock for a checkpoint was taken, or is about to be given up. */
 static void
 set_checkpoints(struct file *database, bool checkpoints)
 {
 	database->checkpoints = checkpoints;
 	for (size_t i = 0; i < 2; i++)
 		database->salt[i] = database->shared != NULL ? database->shared[SALT_WORD + i] : 0;
+	database->copies = checkpoints && database->writes_gently && database->peer != NULL;
+	database->others_read = false;
+	database->grows_to = 0;
+	database->holder = getpid();
+	database->used = 0;
+	database->error = SQLITE_OK;
+	if (database->peer == NULL)
+		return;
+	database->peer->reads_ahead = database->copies;
+	database->peer->read_failed = false;
+	database->peer->ahead_len = 0;
 }
 
 /* Has the log not begun anew since the lock for the checkpoint was taken? */
@@ -420,28 +421,27 @@ static int
 file_shm_lock(sqlite3_file *base, int first, int count, int flags)
 {
 	struct file *file = file_of(base);
+	bool locks = flags == (SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
+	bool unlocks = (flags & SQLITE_SHM_UNLOCK) != 0;
 	bool writes = first == WRITE_LOCK && file->peer != NULL;
-	bool copies = first == COPY_LOCK && count == 1 && file->peer != NULL;
-	if (writes && (flags & SQLITE_SHM_UNLOCK) != 0)
+	bool checkpoints = first == COPY_LOCK && count == 1; /* more: recovery, which is no copy */
+	if (writes && unlocks)
 		gather(file->peer, false);
-	if (copies && (flags & SQLITE_SHM_UNLOCK) != 0) {
+	if (checkpoints && unlocks) {
 		end_copy(file);
-		set_copies(file, false);
+		set_checkpoints(file, false);
 	}
 	int result = file->real->pMethods->xShmLock(file->real, first, count, flags);
-	bool locks = flags == (SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
-	if (first == COPY_LOCK && count == 1 && result == SQLITE_OK)
-		set_checkpoints(file, locks);
+	if (writes && locks && result == SQLITE_OK)
+		gather(file->peer, true);
+	if (checkpoints && locks && result == SQLITE_OK)
+		set_checkpoints(file, true);
 	if (first == READ_LOCK_0 && locks && result == SQLITE_OK && file->checkpoints &&
 		!is_same_log(file)) {
 		file->real->pMethods->xShmLock(
 			file->real, first, count, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
 		return SQLITE_BUSY;
 	}
-	if (writes && locks && result == SQLITE_OK)
-		gather(file->peer, true);
-	if (copies && locks && result == SQLITE_OK)
-		set_copies(file, true);
 	if (locks && result == SQLITE_BUSY && first > READ_LOCK_0)
 		file->others_read = true;
 	return result;

@@ -51,9 +51,8 @@ static struct {
 	unsigned fail_write, fail_sync; /* the number of the one that fails; 0: none */
 	int code, error;                /* with these */
 	unsigned reads;
-	sqlite3 *commits; /* a connection with which a row is added at the third read */
-	bool committed;
-	sqlite3 *begins_anew; /* a connection with which a row is added when a checkpoint begins */
+	/* Connections with which a row is added at the third read, and when a checkpoint begins; NULL: it was. */
+	sqlite3 *commits, *begins_anew;
 	/* Of the database. */
 	unsigned database_syncs, fail_database_sync;
 	unsigned database_writes, fail_database_write;
@@ -89,15 +88,21 @@ log_sync(sqlite3_file *file, int flags)
 	return unix_methods->xSync(file, flags);
 }
 
+static void
+add_row(sqlite3 **db)
+{
+	sqlite3 *once = *db;
+	*db = NULL;
+	if (once != NULL &&
+		sqlite3_exec(once, "INSERT INTO t(n) VALUES(0)", NULL, NULL, NULL) != SQLITE_OK)
+		abort();
+}
+
 static int
 log_read(sqlite3_file *file, void *bytes, int count, sqlite3_int64 offset)
 {
-	if (++seen.reads == 3 && seen.commits != NULL) {
-		if (sqlite3_exec(seen.commits, "INSERT INTO t(n) VALUES(0)", NULL, NULL, NULL) !=
-			SQLITE_OK)
-			abort();
-		seen.committed = true;
-	}
+	if (++seen.reads == 3)
+		add_row(&seen.commits);
 	return unix_methods->xRead(file, bytes, count, offset);
 }
 
@@ -126,12 +131,8 @@ database_sync(sqlite3_file *file, int flags)
 static int
 database_unfetch(sqlite3_file *file, sqlite3_int64 offset, void *page)
 {
-	sqlite3 *db = page == NULL ? seen.begins_anew : NULL;
-	if (db != NULL) {
-		seen.begins_anew = NULL;
-		if (sqlite3_exec(db, "INSERT INTO t(n) VALUES(0)", NULL, NULL, NULL) != SQLITE_OK)
-			abort();
-	}
+	if (page == NULL)
+		add_row(&seen.begins_anew);
 	return unix_methods->xUnfetch(file, offset, page);
 }
 
@@ -837,14 +838,15 @@ copy_into_growing(unsigned fail_write, bool commits, bool reads)
 	seen.commits = commits ? other : NULL;
 	store_vfs_write_gently(db, true);
 	int result = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	bool committed = commits && seen.commits == NULL;
 	seen.commits = NULL;
 	bool has_failed = fail_write != 0 && seen.database_writes >= fail_write;
 	assert_int_equal(result, has_failed ? SQLITE_FULL : SQLITE_OK);
 
 	/* All is there for somebody who finds in the log only what is said to be nowhere else, and once that is gone. */
 	sqlite3 *later = open_path(database, "unix");
-	int64_t rows = 60 + (reads ? 30 : 0) + seen.committed;
-	assert_true(has_failed || seen.committed == commits);
+	int64_t rows = 60 + (reads ? 30 : 0) + committed;
+	assert_true(has_failed || committed == commits);
 	assert_int_equal(number(later, ROWS), rows);
 	assert_true(is_whole(later));
 	sqlite3_close(other);
