@@ -150,7 +150,7 @@ endpoint_serve_fastcgi(int listener, const char *config, int64_t stop_ms)
 	mallopt(M_MXFAST, 0);
 	/* A body comes from the heap, and what is free at the end of that (of each arena) stays: to get the
 	 * pages of each body of 1 MB from the kernel anew took a sixth of its request's time. What was
-	 * kept is given back when the process is idle (responder.c). */
+	 * kept is given back when the process is idle (pool.c). */
 	mallopt(M_MMAP_THRESHOLD, HEAP_BODY_MAX);
 	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_MAX);
 	nursery_set_detached(work);

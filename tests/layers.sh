@@ -14,7 +14,7 @@ store store_vfs store_turn store_owner store_sqlite store_sql store_file store_t
 store_lease store_open store_put store_run store_recover store_ledger store_prune
 tally wake intake envelope learn
 key signature signature_check signature_note signature_read signature_signed signature_token
-sign_body sign handshake run handover job nursery runner attempt errand handler http http_exchange records responder listen
+sign_body sign handshake run handover job nursery runner attempt errand handler http http_exchange records pool responder listen
 service receive worker_runner worker_house worker
 endpoint curl cli cli_ledger
 cli_check cli_serve cli_worker cli_provider cli_secret cli_sign cli_explain cli_get cli_subscribe
