@@ -15,7 +15,7 @@
  *	store_ledger       what is seen, and replayed
  *	store_prune        what is over its time
  *
- * SQLite's own header is for store_sql, store_open and store_vfs alone.
+ * SQLite's own header is for store_sql, store_open and the files of store_vfs alone.
  */
 #ifndef HOOKCGI_STORE_SQLITE_H
 #define HOOKCGI_STORE_SQLITE_H

@@ -1,5 +1,5 @@
 #!/bin/sh
-# layers.sh - each file includes only what lies below it, and each foreign library one file (SQLite three)
+# layers.sh - each file includes only what lies below it, and each foreign library one file (SQLite four)
 #
 # The order of the house: a file may include headers of files named before it
 # (and its own). Nothing else may be included, so there is no circle and no way up.
@@ -10,7 +10,7 @@ order="alloc clock descriptor thread buf text normal gzip log
 crypto leaf json jwt jwk form multipart
 message saved canonical template provider_builtin provider provider_compiler provider_scheme
 provider_handshake provider_subscription provider_signed provider_compile safety settings config config_loader config_secret config_load
-store store_vfs store_turn store_owner store_sqlite store_sql store_file store_transaction
+store store_vfs_file store_vfs_gather store_vfs_copy store_vfs store_turn store_owner store_sqlite store_sql store_file store_transaction
 store_lease store_open store_put store_run store_recover store_ledger store_prune
 tally wake intake envelope learn
 key signature signature_check signature_note signature_read signature_signed signature_token
@@ -22,7 +22,7 @@ cli_list cli_show cli_replay cli_refused cli_stats cli_prune
 main"
 
 # library header, and the files that may include it
-foreign="fcgiapp.h:responder fastcgi.h:records,responder confuse.h:settings yajl/:json openssl/:crypto zlib.h:gzip uninorm.h:normal sqlite3.h:store_sql,store_open,store_vfs"
+foreign="fcgiapp.h:responder fastcgi.h:records,responder confuse.h:settings yajl/:json openssl/:crypto zlib.h:gzip uninorm.h:normal sqlite3.h:store_sql,store_open,store_vfs,store_vfs_file"
 
 faults=0
 fault() {
@@ -75,6 +75,11 @@ for file in src/*.c src/*.h; do
 	signature | signature_*) ;;
 	*) ! grep -q '^#include "signature_check\.h"' "$file" ||
 		fault "$file includes signature_check.h, which is for signature*.c alone" ;;
+	esac
+	case "$name" in
+	store_vfs*) ;;
+	*) ! grep -q '^#include "store_vfs_[a-z]*\.h"' "$file" ||
+		fault "$file includes a header that is for store_vfs*.c alone" ;;
 	esac
 	case "$name" in
 	store_*) ;;
