@@ -7,8 +7,6 @@
 #include "clock.h"
 #include "wake.h"
 
-#define WAKES_MAX 4 /* runners that are woken */
-
 enum { OPTION_JSON = LEDGER_FILTERS, OPTION_COUNT };
 
 static const char *const replay_options[] = {
@@ -80,14 +78,11 @@ static int
 replay_all(struct ledger *ledger, const struct numbers *numbers, bool as_json)
 {
 	size_t queued = 0;
-	bool heard = true;
 	for (size_t i = 0; i < numbers->count; i++) {
 		ledger->now_ms = clock_wall_ms();
 		queued += replay_one(ledger, numbers->ids[i], as_json);
 	}
-	for (size_t i = 0; i < queued && i < WAKES_MAX && heard; i++)
-		heard = wake_send(ledger->config->store, 1);
-	if (queued > 0 && !heard)
+	if (queued > 0 && !wake_send(ledger->config->store))
 		fputs("hookcgi: no worker runs now: hookcgi worker --once runs what is queued\n",
 			stderr);
 	return queued == numbers->count ? CLI_DONE : CLI_NO;

@@ -29,7 +29,6 @@
 #define BATCH_MAX 128
 #define STACK_SIZE ((size_t)1 << 20)
 #define COMPANY_FEW 3           /* are waited for at once, not half of them first */
-#define WAKES_MAX 4             /* runners that one batch wakes */
 #define WORKER_ASK_MS 1000      /* between two calls for a worker */
 #define LINGER_MAX_US 5000      /* however slow the disk is */
 #define TALLY_AGAIN_MS 1000     /* opening one may take a moment, for all requests */
@@ -81,9 +80,9 @@ static intake_need_worker *need_worker;
 
 /* Also for an event that its sender waits for: should this process be killed, the worker gives it back. */
 static void
-wake_worker(struct intake *intake, unsigned queued)
+wake_worker(struct intake *intake)
 {
-	bool listens = wake_send(intake->database, queued < WAKES_MAX ? queued : WAKES_MAX);
+	bool listens = wake_send(intake->database);
 	int64_t now = clock_ms();
 	int64_t asked = atomic_load(&intake->asked_ms);
 	if (!listens && need_worker != NULL && atomic_load(&intake->worker_auto) &&
@@ -212,7 +211,7 @@ write_all(struct batch *batch)
 {
 	struct intake *intake = batch->intake;
 	char reason[256];
-	unsigned queued = 0;
+	bool queued = false;
 
 	const struct store_batch first = sort(batch, 0);
 	enum store_result put = store_write(
@@ -234,13 +233,14 @@ write_all(struct batch *batch)
 			continue;
 		}
 		note_result(ticket, put, reason);
-		if (put == STORE_OK)
-			tally_acknowledge(intake->tally, ticket->event.id);
-		queued += put == STORE_OK && (ticket->event.put == STORE_ACCEPTED ||
-						     ticket->event.put == STORE_REQUEUED);
+		if (put != STORE_OK)
+			continue;
+		tally_acknowledge(intake->tally, ticket->event.id);
+		if (ticket->event.put == STORE_ACCEPTED || ticket->event.put == STORE_REQUEUED)
+			queued = true;
 	}
-	if (queued > 0)
-		wake_worker(intake, queued);
+	if (queued)
+		wake_worker(intake);
 }
 
 /* Copying the log into the database takes as long as hundreds of commits: here, while they go on. */

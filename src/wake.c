@@ -1,7 +1,7 @@
-/* wake.c - a FIFO to wake runners, and the lock of the one worker
+/* wake.c - a FIFO to wake the worker, and the lock of the one worker
  *
- * The FIFO is opened for reading and writing by its readers, so it never comes
- * to an end for them; and a sender can open it for writing only while one of them lives
+ * The FIFO is opened for reading and writing by its reader, so it never comes
+ * to an end for it; and a sender can open it for writing only while that lives
  * (fifo(7), ENXIO): that tells whether a worker is there, without a file that a killed
  * one would leave behind. The lock is flock(2) for the same reason.
  */
@@ -68,36 +68,32 @@ give_to_owner(int fd, const char *database)
 		return;
 }
 
-/* Write a byte for each: several in one write would wake one reader. One that ends just now makes it
- * EPIPE, and SIGPIPE, which is for this thread and is taken back before it can act, unless one was waiting
- * already. */
+/* A reader that ends just now makes it EPIPE, and SIGPIPE, which is for this thread and is taken back before it can
+ * act, unless one was waiting already. */
 static bool
-send_bytes(int fd, unsigned count)
+send_byte(int fd)
 {
 	const struct timespec none = { 0, 0 };
 	sigset_t pipe_signal, mask, pending;
-	bool sent = true;
+	ssize_t n;
 
 	sigemptyset(&pipe_signal);
 	sigaddset(&pipe_signal, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe_signal, &mask);
 	sigpending(&pending);
-	for (unsigned i = 0; i < count && sent; i++) {
-		ssize_t n;
-		do
-			n = write(fd, "", 1);
-		while (n < 0 && errno == EINTR);
-		/* Full: they have enough to wake up for. */
-		sent = n == 1 || (n < 0 && errno == EAGAIN);
-		if (n < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
-			sigtimedwait(&pipe_signal, NULL, &none);
-	}
+	do
+		n = write(fd, "", 1);
+	while (n < 0 && errno == EINTR);
+	/* Full: it has enough to wake up for. */
+	bool sent = n == 1 || (n < 0 && errno == EAGAIN);
+	if (n < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+		sigtimedwait(&pipe_signal, NULL, &none);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	return sent;
 }
 
 bool
-wake_send(const char *database, unsigned runners)
+wake_send(const char *database)
 {
 	char path[PATH_SIZE];
 	bool sent;
@@ -109,7 +105,7 @@ wake_send(const char *database, unsigned runners)
 		open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY), S_IFIFO);
 	if (fd < 0)
 		return false;
-	sent = send_bytes(fd, runners);
+	sent = send_byte(fd);
 	close(fd);
 	return sent;
 }

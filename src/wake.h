@@ -10,10 +10,9 @@
 
 #include <stdbool.h>
 
-/* Say that there is something for so many runners: a byte for each, of which the worker needs only
- * one. false: no worker listens. Never blocks and raises no SIGPIPE. A full
+/* Say that there is something to do. false: no worker listens. Never blocks and raises no SIGPIPE. A full
  * FIFO, which nobody reads just now, has a listener. */
-bool wake_send(const char *database, unsigned runners);
+bool wake_send(const char *database);
 
 /*
  * The reading end, made where it is missing: non-blocking, close-on-exec, always

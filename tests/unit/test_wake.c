@@ -102,7 +102,7 @@ in_child(int (*child_main)(void))
 static int
 send_one(void)
 {
-	return wake_send(database, 1);
+	return wake_send(database);
 }
 
 static bool
@@ -189,11 +189,11 @@ send_to_a_reader_in_another_process_has_a_listener(void **state)
 	pid_t first = start_holder(wake_open), second = start_holder(wake_open);
 
 	(void)state;
-	assert_true(wake_send(database, 1));
+	assert_true(wake_send(database));
 	kill_child(first);
-	assert_true(wake_send(database, 1));
+	assert_true(wake_send(database));
 	kill_child(second);
-	assert_false(wake_send(database, 1));
+	assert_false(wake_send(database));
 }
 
 static void
@@ -202,12 +202,12 @@ without_a_listener_it_says_so(void **state)
 	int fd;
 
 	(void)state;
-	assert_false(wake_send(database, 1));
+	assert_false(wake_send(database));
 	assert_int_equal(access(wake_path, F_OK), -1); /* it makes nothing */
 	fd = wake_open(database);
-	assert_true(wake_send(database, 1));
+	assert_true(wake_send(database));
 	close(fd);
-	assert_false(wake_send(database, 1));
+	assert_false(wake_send(database));
 	/* What was sent to one that has gone is not kept. */
 	fd = wake_open(database);
 	assert_int_equal(drain(fd), 0);
@@ -223,10 +223,10 @@ full_one_neither_blocks_nor_is_without_listener(void **state)
 	size = fcntl(fd, F_GETPIPE_SZ);
 	assert_true(size > 0);
 	for (i = 0; i < size + 10; i++)
-		assert_true(wake_send(database, 1));
+		assert_true(wake_send(database));
 	assert_int_equal(in_child(send_one), 1);
 	assert_int_equal(drain(fd), size);
-	assert_true(wake_send(database, 1));
+	assert_true(wake_send(database));
 	assert_int_equal(drain(fd), 1);
 	close(fd);
 }
@@ -240,7 +240,7 @@ something_else_than_a_fifo_is_refused_and_left_alone(void **state)
 	(void)state;
 	make_file(wake_path, "mine");
 	assert_refused(wake_open, EEXIST);
-	assert_false(wake_send(database, 1));
+	assert_false(wake_send(database));
 	assert_int_equal(status_of(wake_path).st_size, 4);
 	assert_int_equal(status_of(wake_path).st_mode & S_IFMT, S_IFREG);
 	unlink(wake_path);
@@ -250,13 +250,13 @@ something_else_than_a_fifo_is_refused_and_left_alone(void **state)
 	fd = open(target, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	assert_int_equal(symlink(target, wake_path), 0);
 	assert_refused(wake_open, ELOOP);
-	assert_false(wake_send(database, 1));
+	assert_false(wake_send(database));
 	assert_int_equal(drain(fd), 0);
 	close(fd);
 	unlink(wake_path);
 	assert_int_equal(mkdir(wake_path, 0700), 0);
 	assert_int_equal(wake_open(database), -1);
-	assert_false(wake_send(database, 1));
+	assert_false(wake_send(database));
 	assert_int_equal(rmdir(wake_path), 0);
 }
 
@@ -267,14 +267,14 @@ path_that_cannot_be_is_an_error(void **state)
 
 	(void)state;
 	snprintf(path, sizeof path, "%s/nowhere/db", scratch);
-	assert_false(wake_send(path, 1));
+	assert_false(wake_send(path));
 	assert_int_equal(wake_open(path), -1);
 	assert_int_equal(errno, ENOENT);
 	assert_int_equal(wake_lock(path), -1);
 	assert_int_equal(errno, ENOENT);
 	memset(path, '/', sizeof path - 1);
 	path[sizeof path - 1] = '\0';
-	assert_false(wake_send(path, 1));
+	assert_false(wake_send(path));
 	assert_int_equal(wake_open(path), -1);
 	assert_int_equal(errno, ENAMETOOLONG);
 	assert_int_equal(wake_lock(path), -1);
@@ -300,7 +300,7 @@ send_for_long(void)
 
 	signal(SIGPIPE, SIG_DFL);
 	for (i = 0; i < 100000; i++)
-		listened += wake_send(database, 1);
+		listened += wake_send(database);
 	sigprocmask(SIG_SETMASK, NULL, &after);
 	if (sigismember(&after, SIGPIPE))
 		return 1;
@@ -339,13 +339,13 @@ send_with_signal_blocked(void)
 	sigaddset(&blocked, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 	for (i = 0; i < 50000; i++)
-		wake_send(database, 1);
+		wake_send(database);
 	sigpending(&pending);
 	if (sigismember(&pending, SIGPIPE))
 		return 1;
 	raise(SIGPIPE);
 	for (i = 0; i < 50000; i++)
-		wake_send(database, 1);
+		wake_send(database);
 	sigpending(&pending);
 	return sigismember(&pending, SIGPIPE) ? 0 : 2;
 }
@@ -376,7 +376,7 @@ many_that_make_it_at_once_have_the_same(void **state)
 		/* One byte, which nobody takes out, wakes all of them, if it is one FIFO. */
 		fd = wake_open(database);
 		assert_true(fd >= 0);
-		assert_true(wake_send(database, 1));
+		assert_true(wake_send(database));
 		for (i = 0; i < 8; i++) {
 			int status;
 
@@ -503,7 +503,7 @@ open_as_nobody(void)
 		return 2;
 	if (wake_lock(database) >= 0 || errno != EPERM)
 		return 3;
-	return wake_send(database, 1) ? 4 : 0;
+	return wake_send(database) ? 4 : 0;
 }
 
 static void
@@ -536,7 +536,7 @@ what_root_makes_belongs_to_the_owner_of_the_database(void **state)
 	fd = wake_open(database);
 	assert_int_equal(status_of(wake_path).st_uid, NOBODY);
 	assert_int_equal(status_of(wake_path).st_gid, NOBODY);
-	assert_true(wake_send(database, 1)); /* root may send there */
+	assert_true(wake_send(database)); /* root may send there */
 	close(fd);
 	close(wake_lock(database));
 	assert_int_equal(status_of(worker_path).st_uid, NOBODY);

@@ -231,7 +231,7 @@ put(const char *endpoint, const char *key, const char *type, const char *body)
 		fail_msg("put: %s", store_reason(store));
 	assert_int_equal(event.put, STORE_ACCEPTED);
 	store_free(store);
-	(void)wake_send(database, 1);
+	(void)wake_send(database);
 	return event.id;
 }
 
