@@ -75,4 +75,11 @@ clock_wall_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* When the machine was started, in milliseconds since 1970, by what the wall clock shows now: it changes with it. */
+static inline int64_t
+clock_booted_ms(void)
+{
+	return clock_wall_ms() - clock_boot_ms();
+}
+
 #endif

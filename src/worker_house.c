@@ -191,13 +191,13 @@ worker_house_heed_clock(struct worker_house *house)
 {
 	if (!house->booted_known && !recall_clock(house))
 		return false;
-	int64_t boot_ms = clock_boot_ms(), booted_ms = clock_wall_ms() - boot_ms;
+	int64_t booted_ms = clock_booted_ms();
 	int64_t by_ms = booted_ms - house->booted_ms;
 	unsigned moved = 0;
 	if (!store_clock_is_set(house->booted_ms, booted_ms))
 		return false;
-	enum store_result result =
-		store_heed_clock(house->store, house->booted_ms, boot_ms, &booted_ms, &moved);
+	enum store_result result = store_heed_clock(
+		house->store, house->booted_ms, clock_boot_ms(), &booted_ms, &moved);
 	if (result != STORE_OK && result != STORE_NONE) {
 		worker_house_complain(
 			house, "the clock was set, and retries cannot be put off by as much yet");
@@ -227,7 +227,7 @@ worker_house_begin(struct worker_house *house, bool once)
 	house->recover_at_ms = 0;
 	house->prune_at_ms = now + (once ? 0 : PRUNE_MS / 10);
 	house->orphans_at_ms = now + (once ? 0 : ORPHAN_MS);
-	house->booted_ms = clock_wall_ms() - clock_boot_ms();
+	house->booted_ms = clock_booted_ms();
 	house->booted_known = false;
 }
 

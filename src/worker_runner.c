@@ -268,12 +268,12 @@ static bool
 record_alone(const struct runner *runner, const struct store_settlement *settlement)
 {
 	struct store *store = store_new(runner->config->store);
-	int64_t boot_ms = clock_boot_ms(), booted_ms = clock_wall_ms() - boot_ms;
+	int64_t booted_ms = clock_booted_ms();
 	bool recorded = false;
 	unsigned moved;
 	store_expect(store, tally_acknowledged(runner->tally));
 	/* As the supervisor did: what is put off is so by the clock that is kept. */
-	(void)store_heed_clock(store, booted_ms, boot_ms, &booted_ms, &moved);
+	(void)store_heed_clock(store, booted_ms, clock_boot_ms(), &booted_ms, &moved);
 	int64_t due_ms = settlement->due_ms + booted_ms;
 	for (int tries = 1; !recorded && tries <= ALONE_TRIES; tries++) {
 		switch (store_settle(store, settlement->id, settlement->attempt, settlement->state,
