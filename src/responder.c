@@ -583,7 +583,6 @@ responder_watch(void *context, unsigned place, int64_t now_ms)
 	return watch_check(&responder->connections[place], now_ms);
 }
 
-/* Connections that no thread uses yet, or any more. */
 static void
 connections_init(struct responder *responder)
 {

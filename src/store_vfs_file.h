@@ -39,7 +39,7 @@ struct vfs_file {
 	volatile const uint32_t *shared;
 	bool checkpoints;       /* its connection has the lock for it */
 	uint32_t salt[2];       /* of the log when it got that */
-	bool copies;            /* it has that lock, and writes gently */
+	bool copies;            /* it has that lock, writes gently, and its log is ours */
 	bool others_read;       /* what is older than the end of the log */
 	sqlite3_int64 grows_to; /* by the copy; 0: nothing is held */
 
@@ -61,11 +61,13 @@ int vfs_sync(struct vfs_file *file, int flags);
 void vfs_hold_nothing(struct vfs_file *file);
 /* Do the bytes from offset on follow those that are held? */
 bool vfs_follows(const struct vfs_file *file, sqlite3_int64 offset);
-/* Hold these, which follow, or are the first. false: it is full, or there is no memory; then they must be written
- * without. */
+/* Hold these: they follow, or all before them was flushed without an error. false: it is full, or there is no memory;
+ * then they must be written without. */
 bool vfs_hold(struct vfs_file *file, const void *bytes, size_t count, sqlite3_int64 offset);
-/* Write what is held. After a write that failed nothing is written, and its error returned. */
+/* Write what is held. The error is that of the first write that failed. A forked child drops what it has of its
+ * parent. */
 int vfs_flush(struct vfs_file *file);
+/* Flush and write; nothing is written when the flush fails. */
 int vfs_write_after_held(
 	struct vfs_file *file, const void *bytes, size_t count, sqlite3_int64 offset);
 

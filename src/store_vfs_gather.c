@@ -29,7 +29,7 @@
  *
  * The three kinds of writes to a log have sizes of their own: its header (32 bytes, at its
  * beginning), frame headers (24), pages (512 at least). Where SQLite pads commits to whole sectors it
- * cuts frames at any place; there nothing is gathered, see attach().
+ * cuts frames at any place; there nothing is gathered, see attach() in store_vfs.c.
  */
 #include "store_vfs_gather.h"
 
