@@ -7,7 +7,8 @@
  *
  * The answering thread calls done() of those that were put "later", a batch at once, so that
  * nothing wakes up for each of them; and it takes back what has waited for too long, also
- * while the writing thread is stuck in a dead disk.
+ * while the writing thread is stuck in a dead disk. It takes a while to wake up, and until then nobody sends anything
+ * again: so the writing thread, which would only wait for company, calls the first few itself.
  */
 #include "intake.h"
 
@@ -28,11 +29,12 @@
 
 #define BATCH_MAX 128
 #define STACK_SIZE ((size_t)1 << 20)
-#define COMPANY_FEW 3           /* are waited for at once, not half of them first */
-#define WORKER_ASK_MS 1000      /* between two calls for a worker */
-#define LINGER_MAX_US 5000      /* however slow the disk is */
-#define TALLY_AGAIN_MS 1000     /* opening one may take a moment, for all requests */
-#define LOOK_MS 500             /* how late it may be seen that one waits for too long */
+#define COMPANY_FEW 3       /* are waited for at once, not half of them first */
+#define ANSWERS_MAX 3       /* by the writing thread: what it can do until another one is awake */
+#define WORKER_ASK_MS 1000  /* between two calls for a worker */
+#define LINGER_MAX_US 5000  /* however slow the disk is */
+#define TALLY_AGAIN_MS 1000 /* opening one may take a moment, for all requests */
+#define LOOK_MS 500         /* how late it may be seen that one waits for too long */
 #define LARGE_COMMIT_FRAMES 400 /* is no smaller than what a gentle copy syncs at once */
 #define TOO_LONG "the store was busy for too long"
 #define SETTLE_MS 10000 /* a result is not given up easily: the handler has run */
@@ -270,22 +272,51 @@ copier_main(void *argument)
 	return NULL;
 }
 
-/* The tickets are done; called with the lock held. */
+/* To be answered, and no more: a handler that is to be started, or whose output is to be sent, may take longer. */
+static bool
+is_quick(const struct intake_ticket *ticket)
+{
+	return ticket->settled == NULL && ticket->event.state == STORE_QUEUED;
+}
+
 static void
+push(struct intake_ticket **first, struct intake_ticket *ticket)
+{
+	ticket->next = *first;
+	*first = ticket;
+}
+
+/* The tickets are done; called with the lock held. Returns those that are left to the writing thread: none where it has
+ * the next ones to write. */
+static struct intake_ticket *
 finish(struct intake *intake, const struct batch *batch)
 {
+	size_t answers = intake->waiting < (batch->count + 1) / 2 ? ANSWERS_MAX : 0;
+	struct intake_ticket *own = NULL;
 	for (size_t i = batch->count; i-- > 0;) {
 		struct intake_ticket *ticket = batch->tickets[i];
 		if (ticket->waiter != NULL) {
 			ticket->waiter->done = true;
 			pthread_cond_signal(&ticket->waiter->wake);
 		} else {
-			ticket->next = intake->finished;
-			intake->finished = ticket;
+			push(i < answers && is_quick(ticket) ? &own : &intake->finished, ticket);
 		}
 	}
 	if (intake->finished != NULL)
 		pthread_cond_signal(&intake->answer);
+	return own;
+}
+
+static void
+answer(struct intake_ticket *ticket)
+{
+	log_gather_begin();
+	while (ticket != NULL) {
+		struct intake_ticket *next = ticket->next;
+		ticket->done(ticket); /* and it is gone */
+		ticket = next;
+	}
+	log_gather_end();
 }
 
 /* How large commits are. before: frames in the log before the last one, which may have begun it anew; called
@@ -317,13 +348,18 @@ writer_main(void *argument)
 		unsigned frames = store_log_frames(intake->store);
 		write_all(&batch);
 		pthread_mutex_lock(&intake->lock);
-		finish(intake, &batch);
+		struct intake_ticket *own = finish(intake, &batch);
 		note_frames(intake, frames);
 		intake->wanted = (intake->waiting + batch.count) * 7 / 8;
 		if (!intake->log_is_long &&
 			store_log_frames(intake->store) >= STORE_LOG_LONG_APART) {
 			intake->log_is_long = true;
 			pthread_cond_signal(&intake->copy);
+		}
+		if (own != NULL) {
+			pthread_mutex_unlock(&intake->lock);
+			answer(own);
+			pthread_mutex_lock(&intake->lock);
 		}
 	}
 	intake->written = true;
@@ -370,8 +406,7 @@ take_back(struct intake *intake, int64_t now)
 		}
 		unlink_ticket(intake, ticket);
 		refuse(ticket, TOO_LONG);
-		ticket->next = intake->finished;
-		intake->finished = ticket;
+		push(&intake->finished, ticket);
 	}
 	return next_ms;
 }
@@ -404,13 +439,7 @@ answerer_main(void *argument)
 		struct intake_ticket *ticket = intake->finished;
 		intake->finished = NULL;
 		pthread_mutex_unlock(&intake->lock);
-		log_gather_begin();
-		while (ticket != NULL) {
-			struct intake_ticket *next = ticket->next;
-			ticket->done(ticket); /* and it is gone */
-			ticket = next;
-		}
-		log_gather_end();
+		answer(ticket);
 		pthread_mutex_lock(&intake->lock);
 		if (intake->finished == NULL)
 			await_finished(intake);

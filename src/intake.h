@@ -3,7 +3,7 @@
  * One for each database: the connection, the tally beside it, and the worker to wake. In
  * a threaded process one thread writes, and all requests that came while it was busy share its next
  * transaction and its one fsync(2) (group commit); where the disk is slow it lingers a
- * little for more. Another one tells those that did not stay to wait. In a CGI process the only
+ * little for more. Another one tells those that did not stay to wait, all but the first few. In a CGI process the only
  * thread writes itself.
  */
 #ifndef HOOKCGI_INTAKE_H
