@@ -272,13 +272,6 @@ copier_main(void *argument)
 	return NULL;
 }
 
-/* To be answered, and no more: a handler that is to be started, or whose output is to be sent, may take longer. */
-static bool
-is_quick(const struct intake_ticket *ticket)
-{
-	return ticket->settled == NULL && ticket->event.state == STORE_QUEUED;
-}
-
 static void
 push(struct intake_ticket **first, struct intake_ticket *ticket)
 {
@@ -299,7 +292,7 @@ finish(struct intake *intake, const struct batch *batch)
 			ticket->waiter->done = true;
 			pthread_cond_signal(&ticket->waiter->wake);
 		} else {
-			push(i < answers && is_quick(ticket) ? &own : &intake->finished, ticket);
+			push(i < answers && ticket->quick ? &own : &intake->finished, ticket);
 		}
 	}
 	if (intake->finished != NULL)

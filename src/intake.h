@@ -37,7 +37,8 @@ struct intake_ticket {
 	struct store_event event;
 	int64_t deadline_ms;                        /* CLOCK_MONOTONIC */
 	void (*done)(struct intake_ticket *ticket); /* for what is done later */
-	void *context;                              /* the caller's */
+	bool quick;    /* done() waits for nothing at all: the thread that writes may call it */
+	void *context; /* the caller's */
 
 	/* Set. */
 	enum store_result result;
@@ -59,7 +60,8 @@ enum store_result intake_put(struct intake *intake, struct intake_ticket *ticket
 
 /*
  * The same, in a threaded process, without blocking: ticket->done() is called once, from another thread or
- * this one, perhaps before this returns. It must not block, since others wait behind it.
+ * this one, perhaps before this returns. It must not block, since others wait behind it; a quick one may hold up all
+ * commits.
  */
 void intake_put_later(struct intake *intake, struct intake_ticket *ticket);
 

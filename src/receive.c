@@ -42,6 +42,8 @@
 #define STORE_WAIT_MS 4000
 /* What a sender is asked to wait for where nothing says more. */
 #define RETRY_AFTER_S 30
+/* Bytes of a body that every socket's buffer has room for. */
+#define SHORT_ANSWER 1024
 
 enum outcome {
 	OUTCOME_ACCEPTED,
@@ -759,6 +761,8 @@ keep_later(struct request *request, enum store_state state, void (*done)(struct 
 		forget_message(request);
 	request->ticket.context = request;
 	request->ticket.done = done;
+	/* A handler that is to be started may be waited for, and a peer that has to take a large answer. */
+	request->ticket.quick = state == STORE_QUEUED && request->success.len <= SHORT_ANSWER;
 	intake_put_later(request->intake, &request->ticket);
 	return OUTCOME_LATER;
 }

@@ -63,6 +63,7 @@ make(struct put *put, enum store_state state, sem_t *until)
 		},
 		.deadline_ms = clock_ms() + PATIENCE_MS,
 		.done = note_done,
+		.quick = state == STORE_QUEUED,
 		.context = put,
 	};
 	sem_init(&put->told, 0, 0);
