@@ -25,6 +25,7 @@
 
 static char scratch[64];
 static struct intake *intake;
+static sem_t go_on; /* for those who hold up the thread that tells them */
 
 /* One event, and what became of it. */
 struct put {
@@ -113,19 +114,16 @@ static void
 who_is_told_to_run_does_not_hold_up_the_disk(void **state)
 {
 	static struct put slow[3], quick;
-	sem_t until;
 	(void)state;
-	sem_init(&until, 0, 0);
 	for (int i = 0; i < 3; i++)
-		put_later(&slow[i], STORE_RUNNING, &until);
+		put_later(&slow[i], STORE_RUNNING, &go_on);
 	assert_true(is_told(&slow[0]));
 	make(&quick, STORE_QUEUED, NULL);
 	assert_int_equal(intake_put(intake, &quick.ticket), STORE_OK);
 	for (int i = 0; i < 3; i++)
-		sem_post(&until);
+		sem_post(&go_on);
 	for (int i = 1; i < 3; i++)
 		assert_true(is_told(&slow[i]));
-	intake_stop();
 }
 
 /* Nor those who only answer, as long as they are few. */
@@ -133,17 +131,13 @@ static void
 a_few_are_told_while_the_answering_thread_is_held(void **state)
 {
 	static struct put slow, quick[3];
-	sem_t until;
 	(void)state;
-	sem_init(&until, 0, 0);
-	put_later(&slow, STORE_RUNNING, &until);
+	put_later(&slow, STORE_RUNNING, &go_on);
 	assert_true(is_told(&slow));
 	for (int i = 0; i < 3; i++) {
 		put_later(&quick[i], STORE_QUEUED, NULL);
 		assert_true(is_told(&quick[i]));
 	}
-	sem_post(&until);
-	intake_stop();
 }
 
 static int
@@ -155,6 +149,7 @@ make_intake(void **state)
 	if (mkdtemp(scratch) == NULL)
 		return -1;
 	snprintf(database, sizeof database, "%s/db", scratch);
+	sem_init(&go_on, 0, 0);
 	intake_setup(true, NULL);
 	intake = intake_of(database, "", false);
 	return 0;
@@ -164,6 +159,9 @@ static int
 remove_scratch(void **state)
 {
 	(void)state;
+	for (int i = 0; i < 3; i++)
+		sem_post(&go_on); /* also where a test has failed */
+	intake_stop();
 	return scratch_remove(scratch);
 }
 
