@@ -61,35 +61,26 @@ for file in src/*.c src/*.h; do
 			fault "$file includes ${pair%%:*}, which only ${pair##*:} may"
 		fi
 	done
-	case "$name" in
-	provider_*) ;;
-	*) ! grep -q '^#include "provider_compiler\.h"' "$file" ||
-		fault "$file includes provider_compiler.h, which is for provider_*.c alone" ;;
-	esac
-	case "$name" in
-	config_*) ;;
-	*) ! grep -q '^#include "config_loader\.h"' "$file" ||
-		fault "$file includes config_loader.h, which is for config_*.c alone" ;;
-	esac
-	case "$name" in
-	signature | signature_*) ;;
-	*) ! grep -q '^#include "signature_check\.h"' "$file" ||
-		fault "$file includes signature_check.h, which is for signature*.c alone" ;;
-	esac
-	case "$name" in
-	store_vfs*) ;;
-	*) ! grep -q '^#include "store_vfs_[a-z]*\.h"' "$file" ||
-		fault "$file includes a header that is for store_vfs*.c alone" ;;
-	esac
-	case "$name" in
-	store_*) ;;
-	*) ! grep -q '^#include "store_sqlite\.h"' "$file" ||
-		fault "$file includes store_sqlite.h, which is for the files of the store alone" ;;
-	esac
 	if [ "$name" != run ] && [ "$name" != nursery ] && [ "$name" != worker ] &&
 		grep -Eq '(^|[^a-z_])(v?fork|posix_spawnp?|popen|system)\(' "$file"; then
 		fault "$file starts processes: only run, nursery and worker may"
 	fi
 done
+
+# header of ours, and the files that may include it; both are patterns
+while read -r header who; do
+	includers=$(grep -l "^#include \"$header\.h\"" src/*.[ch]) || continue
+	for file in $includers; do
+		name=$(basename "$file")
+		echo "${name%.*}" | grep -Eqx "$who" ||
+			fault "$file includes $header.h, which is for $who alone"
+	done
+done <<'PAIRS'
+provider_compiler provider_.*
+config_loader config_.*
+signature_check signature(_.*)?
+store_vfs_[a-z]* store_vfs.*
+store_sqlite store_.*
+PAIRS
 
 [ "$faults" -eq 0 ]
